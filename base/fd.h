@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef OCI_RT_BASE_FD_H
+#define OCI_RT_BASE_FD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "base/error.h"
+
+/*
+ * Descriptors: owned by cleanup variables, O_CLOEXEC from birth, -1 when there
+ * is none.  The functions below return 0 (or a descriptor) or a negative errno;
+ * those that take a struct error fill it with the name of the object.
+ */
+static inline void cleanup_fd(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+}
+#define _cleanup_fd_ __attribute__((cleanup(cleanup_fd)))
+
+/* Hand a descriptor over: the variable forgets it. */
+static inline int fd_take(int *fd)
+{
+	int value = *fd;
+
+	*fd = -1;
+	return value;
+}
+
+/* Write all n bytes, going on after EINTR and short writes. */
+int fd_write_all(int fd, const void *buf, size_t n);
+
+/* Read until n bytes came or the file ended; returns the count or a negative errno. */
+ssize_t fd_read_full(int fd, void *buf, size_t n);
+
+/* Read a whole file into the arena, NUL behind the last byte.  More than max bytes is -EFBIG. */
+int fd_read_all(int fd, struct arena *a, size_t max, char **buf, size_t *len);
+
+/* The same for a file by name, opened relative to dirfd, without following a final link. */
+int fd_read_file(int dirfd, const char *name, struct arena *a, size_t max, char **buf, size_t *len);
+
+/* Open an existing file (cgroup, /proc, /sys) for writing and write the text in one write(). */
+int fd_write_file(int dirfd, const char *name, const char *text);
+
+/* Write a file so that readers see the old or the new content and never a part: temporary name
+ * beside it, then rename.  No fsync: the state directory is a tmpfs. */
+int fd_replace_file(int dirfd, const char *name, const void *buf, size_t n, mode_t mode);
+
+/* Write a file that must not exist yet. */
+int fd_create_file(int dirfd, const char *name, const void *buf, size_t n, mode_t mode);
+
+/* Send one descriptor with len (≥ 1) bytes of data over a connected AF_UNIX socket. */
+int fd_send(int sock, int fd, const void *data, size_t len);
+
+/* Receive one descriptor (O_CLOEXEC) and up to len bytes; returns it or a negative errno. */
+int fd_recv(int sock, void *data, size_t len);
+
+/* Connect to an AF_UNIX stream socket; paths longer than sun_path go through their directory. */
+int fd_connect_unix(const char *path, struct error *err);
+
+/* Mark everything from first upwards close-on-exec. */
+int fd_cloexec_from(unsigned int first);
+
+/* Make sure that 0, 1 and 2 are open, so that no later open() lands there. */
+int fd_sanitise_stdio(void);
+
+/* pidfd_open(2), pidfd_send_signal(2). */
+int fd_pidfd_open(pid_t pid);
+int fd_pidfd_signal(int pidfd, int sig);
+
+/* Wait at most timeout_ms (-1: for ever) until fd is readable: 1 yes, 0 time is up, negative errno. */
+int fd_wait_readable(int fd, int timeout_ms);
+
+#endif

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef OCI_RT_IMAGE_TOOLS_BUNDLE_BUNDLE_H
+#define OCI_RT_IMAGE_TOOLS_BUNDLE_BUNDLE_H
+
+#include "image-tools/store/store.h"
+
+/*
+ * A bundle: a directory with config.json and rootfs, made from an image.
+ *
+ *     config.json            what the runtime reads
+ *     rootfs/                the root: an overlay mounted here, or a flat tree
+ *     upper/ work/           the overlay's writable layer
+ *     bundle.json            what made it, for rm-bundle, commit and mount
+ *     hosts hostname resolv.conf   bound into the container when it has a network
+ *     volumes/               anonymous volumes of the image
+ *     network.json           while a container with --net bridge exists
+ */
+struct port_mapping {
+	unsigned int host, container;
+	const char *protocol, *address; /* address NULL: all */
+};
+
+struct bundle_volume {
+	const char *source; /* absolute path, or the name of a named volume */
+	const char *target;
+	bool read_only, named;
+};
+
+struct bundle_options {
+	bool flat, no_config;
+	/* process */
+	struct string_list env, args, volumes, tmpfs, ports, cap_add, cap_drop, labels;
+	const char *user, *workdir, *entrypoint, *hostname;
+	bool tty, read_only, privileged, no_new_privileges, strict_groups;
+	/* resources */
+	const char *memory, *cpus, *pids;
+	/* network: "none", "host", "bridge" */
+	const char *net;
+	const char *volumes_mode; /* anonymous volumes: "bind" (default), "tmpfs", "ignore" */
+};
+
+/* Unpack an image into a new directory.  After a failure nothing is left mounted and the directory is gone. */
+int bundle_unpack(struct store *s, const struct store_image *image, const char *path, const struct platform *platform,
+	const struct bundle_options *o, struct error *err);
+/* Undo it: network, mounts, record, directory.  Named volumes stay. */
+int bundle_remove(struct store *s, const char *path, bool force, struct error *err);
+/* Mount the overlay again (after a reboot). */
+int bundle_mount(struct store *s, const char *path, struct error *err);
+
+/* What bundle.json says. */
+struct bundle_info {
+	const char *image, *manifest, *path;
+	bool overlay;
+	struct string_list layers; /* layer names, bottom first */
+};
+int bundle_info_read(const char *path, struct arena *a, struct bundle_info *info, struct error *err);
+
+/* --- parts ------------------------------------------------------------------ */
+
+struct bundle_user {
+	uint32_t uid, gid;
+	uint32_t *groups;
+	size_t groups_count;
+	const char *home; /* NULL: unknown */
+};
+/* Resolve "user[:group]" against the image's own passwd and group files below root. */
+int bundle_find_user(int root, const char *text, bool strict, struct arena *a, struct bundle_user *u, struct error *err);
+
+/* One mount of config.json beyond the defaults. */
+struct bundle_mount {
+	const char *destination, *type, *source;
+	const char *options[8];
+};
+struct bundle_spec {
+	const struct image *image;
+	const struct bundle_options *options;
+	struct bundle_user user;
+	const char *bundle, *program; /* program: our own path, for hooks */
+	struct bundle_mount *mounts;
+	size_t mounts_count;
+	struct port_mapping *ports;
+	size_t ports_count;
+	bool unprivileged;
+};
+const char *bundle_spec_write(struct arena *a, const struct bundle_spec *spec, size_t *len, struct error *err);
+/* The default system call filter as linux.seccomp, given the capabilities. */
+void bundle_seccomp_write(struct json_writer *w, const struct string_list *capabilities);
+
+/* -v SRC:DST[:ro], -p [ADDR:]HOST:CTR[/proto] */
+int bundle_parse_volume(struct arena *a, const char *text, struct bundle_volume *v, struct error *err);
+int bundle_parse_port(struct arena *a, const char *text, struct port_mapping *p, struct error *err);
+/* "512m" → bytes. */
+int bundle_parse_size(const char *text, int64_t *bytes, struct error *err);
+
+/* Copy the content of a directory of the root into a volume that is new (copy-up). */
+int bundle_copy_tree(int from, int to, struct error *err);
+
+/* Hooks: the network of a container.  state: the JSON that the runtime gives to hooks. */
+int network_add(const char *bundle, const char *state, size_t len, struct arena *a, struct error *err);
+int network_remove(const char *bundle, struct arena *a, struct error *err);
+
+#endif

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Theory of operation: one table per verb drives parsing and the usage text.  Options
+ * may stand anywhere before "--"; "--name=value", "--name value", "-n value" and "-nvalue".
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "image-tools/command.h"
+
+static const struct option_spec *find_option(const struct command *c, const char *name, size_t n, char letter)
+{
+	for (const struct option_spec *o = c->options; o && o->name; o++)
+		if (letter ? o->letter == letter : strlen(o->name) == n && strncmp(o->name, name, n) == 0)
+			return o;
+	return NULL;
+}
+
+static int store_value(const struct option_spec *o, struct arena *a, void *options, const char *value, struct error *err)
+{
+	void *place = (char *)options + o->offset;
+	char *end;
+
+	switch (o->kind) {
+	case OPTION_FLAG:
+		*(bool *)place = true;
+		break;
+	case OPTION_STRING:
+		*(const char **)place = value;
+		break;
+	case OPTION_LIST:
+		string_list_add(a, place, value);
+		break;
+	case OPTION_NUMBER:
+		errno = 0;
+		*(uint64_t *)place = strtoull(value, &end, 10);
+		if (*end || end == value || *value == '-' || errno)
+			return error_set(err, ERR_USAGE, EINVAL, "--%s \"%.80s\": a number expected", o->name, value);
+	}
+	return 0;
+}
+
+static int parse_one(const struct command *c, struct arena *a, int argc, char **argv, int *i, void *options,
+	struct error *err)
+{
+	const char *arg = argv[*i], *value = NULL;
+	const struct option_spec *o;
+
+	if (arg[1] == '-') {
+		const char *equals = strchr(arg, '=');
+
+		o = find_option(c, arg + 2, equals ? (size_t)(equals - arg - 2) : strlen(arg + 2), 0);
+		value = equals ? equals + 1 : NULL;
+	} else {
+		o = find_option(c, NULL, 0, arg[1]);
+		value = arg[2] ? arg + 2 : NULL;
+	}
+	if (!o)
+		return error_set(err, ERR_USAGE, EINVAL, "%s: unknown option %.80s", c->name, arg);
+	if (o->kind == OPTION_FLAG) {
+		if (value)
+			return error_set(err, ERR_USAGE, EINVAL, "%s: option --%s takes no value", c->name, o->name);
+		return store_value(o, a, options, NULL, err);
+	}
+	if (!value) {
+		if (*i + 1 >= argc)
+			return error_set(err, ERR_USAGE, EINVAL, "%s: option --%s needs a value", c->name, o->name);
+		value = argv[++*i];
+	}
+	return store_value(o, a, options, value, err);
+}
+
+int cli_parse(const struct command *c, struct arena *a, int argc, char **argv, void *options, int *positional,
+	struct error *err)
+{
+	int n = 0;
+	bool rest = false;
+
+	for (int i = 0; i < argc; i++) {
+		int r;
+
+		if (rest || argv[i][0] != '-' || !argv[i][1]) {
+			argv[n++] = argv[i];
+			continue;
+		}
+		if (strcmp(argv[i], "--") == 0) {
+			rest = true;
+			continue;
+		}
+		r = parse_one(c, a, argc, argv, &i, options, err);
+		if (r < 0)
+			return r;
+	}
+	argv[n] = NULL;
+	*positional = n;
+	if (n < c->min || (c->max >= 0 && n > c->max)) {
+		error_set(err, ERR_USAGE, EINVAL, "%s: %s arguments", c->name, n < c->min ? "missing" : "too many");
+		error_hint(err, "oci-image %s %s", c->name, c->arguments);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+void cli_usage(const struct command *c)
+{
+	printf("usage: oci-image [--store DIR] [--json] [-q|-v] %s %s\n\n%s\n", c->name, c->arguments, c->summary);
+	for (const struct option_spec *o = c->options; o && o->name; o++) {
+		char left[64];
+
+		snprintf(left, sizeof left, "%s%c%s--%s%s%s", o->letter ? "-" : " ", o->letter ? o->letter : ' ',
+			o->letter ? ", " : "  ", o->name, o->argument ? " " : "", o->argument ? o->argument : "");
+		printf("%s  %-28s %s\n", o == c->options ? "\n" : "", left, o->help);
+	}
+}

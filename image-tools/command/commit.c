@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Theory of operation: what changed in a bundle becomes one more layer: an overlay's upper directory as it is, a flat
+ * tree by comparison with a fresh copy of the image. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "base/fd.h"
+#include "image-tools/bundle/bundle.h"
+#include "image-tools/command/commands.h"
+#include "image-tools/compose.h"
+#include "image-tools/layer/diff.h"
+#include "image-tools/store/unpacked.h"
+
+struct options {
+	struct string_list changes;
+	const char *message, *author, *compress;
+};
+
+static const struct option_spec specs[] = {
+	{ "change", 'c', OPTION_LIST, offsetof(struct options, changes), "'ENV A=B'", "change the configuration too" },
+	{ "message", 'm', OPTION_STRING, offsetof(struct options, message), "TEXT", "for the history" },
+	{ "author", 'a', OPTION_STRING, offsetof(struct options, author), "NAME", "author" },
+	{ "compress", 0, OPTION_STRING, offsetof(struct options, compress), "KIND[:LEVEL]", "gzip (default), zstd, none" },
+	{ 0 },
+};
+
+static int flat_base(struct program *p, const struct image *image, struct error *err)
+{
+	char name[32];
+	int r = store_run_dir(&p->store, err), fd;
+
+	if (r < 0)
+		return r;
+	unpacked_scratch_name(name);
+	if (mkdirat(p->store.run, name, 0755) < 0)
+		return error_sys(err, errno, "create a directory");
+	fd = openat(p->store.run, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	r = fd < 0 ? error_sys(err, errno, "open a directory") : unpacked_flat(&p->store, image, fd, geteuid() != 0, err);
+	return r < 0 ? r : fd;
+}
+
+static int write_layer(struct program *p, const struct bundle_info *info, const struct image *image,
+	struct layer_writer *l, struct error *err)
+{
+	struct tar_writer w = { .sink = layer_write, .opaque = l };
+	_cleanup_fd_ int now = -1, before = -1;
+
+	if (info->overlay) {
+		now = open(arena_printf(&p->arena, "%s/upper", info->path), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+		return now < 0 ? error_sys(err, errno, "open %s/upper", info->path) : diff_write_upper(now, &w, err);
+	}
+	now = open(arena_printf(&p->arena, "%s/rootfs", info->path), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (now < 0)
+		return error_sys(err, errno, "open %s/rootfs", info->path);
+	before = flat_base(p, image, err);
+	return before < 0 ? before : diff_write_changes(before, now, &w, err);
+}
+
+static int run(struct program *p, void *opaque, int argc, char **argv, struct error *err)
+{
+	struct options *o = opaque;
+	struct descriptor base = { .size = -1 }, layer, result;
+	struct bundle_info info;
+	struct image image;
+	struct reference ref;
+	struct digest diff_id;
+	struct layer_writer l;
+	enum codec codec = CODEC_GZIP;
+	int level = 0, r = program_store(p, err);
+
+	(void)argc;
+	if (r == 0 && o->compress)
+		r = codec_parse(o->compress, &codec, &level, err);
+	if (r == 0)
+		r = bundle_info_read(argv[0], &p->arena, &info, err);
+	if (r == 0)
+		r = reference_parse(&p->arena, argv[1], &ref, err);
+	if (r == 0) {
+		base.digest_text = info.manifest;
+		base.media_type = NULL;
+		r = digest_parse(info.manifest, &base.digest, err);
+	}
+	if (r == 0)
+		r = image_load(&p->store.layout, &p->arena, &base, NULL, &image, err);
+	if (r == 0)
+		r = layer_begin(&l, &p->store.layout, codec, level, err);
+	if (r < 0)
+		return r;
+	r = write_layer(p, &info, &image, &l, err);
+	if (r < 0) {
+		layer_abort(&l);
+		return r;
+	}
+	r = layer_commit(&l, &p->arena, &layer, &diff_id, err);
+	if (r < 0)
+		return r;
+	struct history_entry h = { .created = image_now(&p->arena), .author = o->author, .created_by = "oci-image commit",
+		.comment = o->message };
+
+	image.config.created = h.created;
+	if (o->author)
+		image.config.author = o->author;
+	image_add_layer(&p->arena, &image, &layer, &diff_id, &h);
+	for (size_t i = 0; r == 0 && i < o->changes.count; i++)
+		r = image_change(&p->arena, &image.config, o->changes.items[i], err);
+	if (r == 0)
+		r = image_store(&p->store.layout, &p->arena, &image, &result, err);
+	if (r == 0)
+		r = store_name(&p->store, reference_canonical(&p->arena, &ref), &result, err);
+	if (r == 0 && !p->quiet)
+		printf("%s %s\n", reference_familiar(&p->arena, &ref), result.digest_text);
+	return r;
+}
+
+const struct command command_commit = { "commit", "BUNDLE NAME", "make an image of a changed bundle", specs,
+	sizeof(struct options), 2, 2, run };

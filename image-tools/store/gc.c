@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Theory of operation: mark and sweep with the whole store to ourselves (gc.lock
+ * exclusive; it is refused while another process works).  Roots are index.json's
+ * entries and the bundles whose directory still exists.  Marked names are kept in a
+ * set; what a directory listing shows beyond it goes.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "image-tools/store/store.h"
+
+struct marks {
+	struct arena *a;
+	const char **names;
+	size_t count, capacity;
+};
+
+static void mark(struct marks *m, const char *name)
+{
+	if (m->count == m->capacity) {
+		size_t bigger = m->capacity ? m->capacity * 2 : 256;
+
+		m->names = arena_grow(m->a, m->names, m->capacity * sizeof *m->names, bigger * sizeof *m->names);
+		m->capacity = bigger;
+	}
+	m->names[m->count++] = name;
+}
+
+static int compare_names(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static bool marked(const struct marks *m, const char *name)
+{
+	return m->count && bsearch(&name, m->names, m->count, sizeof *m->names, compare_names);
+}
+
+static void mark_digest(struct marks *m, const struct digest *d)
+{
+	char hex[DIGEST_TEXT_MAX];
+
+	if (d->algorithm)
+		mark(m, arena_strdup(m->a, digest_hex(d, hex)));
+}
+
+static void mark_layers(struct store *s, struct marks *layers, const struct manifest *m)
+{
+	struct image_config c;
+	char *buf;
+	size_t len;
+
+	if (media_role(m->config.media_type) != MEDIA_CONFIG ||
+		layout_blob_read(&s->layout, &m->config, IMAGE_CONFIG_MAX, s->arena, &buf, &len, NULL) < 0 ||
+		image_config_parse(buf, len, "config", s->arena, &c, NULL) < 0)
+		return;
+	for (size_t i = 0; i < c.diff_id_texts.count; i++) {
+		struct digest chain;
+
+		mark(layers, store_layer_name(s->arena, &c.diff_ids[i]));
+		if (i > 0 && chain_id(c.diff_ids, i + 1, &chain) == 0)
+			mark(layers, store_layer_chain_name(s->arena, &chain));
+	}
+}
+
+static int mark_document(struct store *s, struct marks *blobs, struct marks *layers, const struct descriptor *d,
+	int depth, struct error *err)
+{
+	enum media_role role;
+	struct manifest m;
+	struct image_index x;
+	char *buf;
+	size_t len;
+	int r;
+
+	mark_digest(blobs, &d->digest);
+	if (depth > 4 || !layout_blob_exists(&s->layout, &d->digest, -1))
+		return 0;
+	r = layout_blob_read(&s->layout, d, MANIFEST_MAX, s->arena, &buf, &len, err);
+	if (r == 0)
+		r = document_role(buf, len, NULL, s->arena, &role, err);
+	if (r < 0)
+		return error_wrap(err, "gc stops because an image cannot be read");
+	if (role == MEDIA_INDEX) {
+		r = index_parse(buf, len, "index", s->arena, &x, err);
+		for (size_t i = 0; r == 0 && i < x.manifests_count; i++)
+			r = mark_document(s, blobs, layers, &x.manifests[i], depth + 1, err);
+		return r;
+	}
+	r = manifest_parse(buf, len, "manifest", s->arena, &m, err);
+	if (r < 0)
+		return r;
+	mark_digest(blobs, &m.config.digest);
+	for (size_t i = 0; i < m.layers_count; i++)
+		mark_digest(blobs, &m.layers[i].digest);
+	mark_layers(s, layers, &m);
+	return 0;
+}
+
+struct bundle_record {
+	const char *bundle;
+	struct string_list layers;
+};
+static const struct json_field bundle_fields[] = {
+	JSON_F(JSON_STRING, struct bundle_record, bundle, "bundle", .required = true),
+	JSON_F_LIST(JSON_STRINGS, struct bundle_record, layers, "layers"),
+};
+static const struct json_object bundle_object = JSON_OBJECT_OF("bundle", struct bundle_record, bundle_fields);
+
+static void mark_bundles(struct store *s, struct marks *layers)
+{
+	int dir = openat(s->layout.dir, "bundles", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = dir < 0 ? NULL : fdopendir(dir);
+	struct dirent *e;
+
+	while (d && (e = readdir(d))) {
+		struct bundle_record record = { 0 };
+		struct json_errors errors = { 0 };
+		char *buf;
+		size_t len;
+
+		if (e->d_name[0] == '.' || fd_read_file(dirfd(d), e->d_name, s->arena, 1 << 20, &buf, &len) < 0 ||
+			json_read(&bundle_object, buf, len, s->arena, &record, &errors) < 0)
+			continue;
+		if (access(record.bundle, F_OK) < 0) {
+			unlinkat(dirfd(d), e->d_name, 0);
+			continue;
+		}
+		for (size_t i = 0; i < record.layers.count; i++)
+			mark(layers, record.layers.items[i]);
+	}
+	if (d)
+		closedir(d);
+}
+
+static uint64_t tree_size(int dir, const char *name)
+{
+	int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *e;
+	uint64_t sum = 0;
+
+	while (d && (e = readdir(d))) {
+		struct stat st;
+
+		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0 ||
+			fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+			continue;
+		sum += S_ISDIR(st.st_mode) ? tree_size(dirfd(d), e->d_name) : (uint64_t)st.st_blocks * 512;
+	}
+	if (d)
+		closedir(d);
+	else if (fd >= 0)
+		close(fd);
+	return sum;
+}
+
+enum sweep_kind { SWEEP_BLOBS, SWEEP_LAYERS, SWEEP_TMP };
+
+static void sweep(struct store *s, const char *name, enum sweep_kind kind, const struct marks *m,
+	const struct gc_options *o, struct gc_result *result)
+{
+	int fd = openat(s->layout.dir, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *e;
+
+	while (d && (e = readdir(d))) {
+		uint64_t bytes = 0;
+		struct stat st;
+
+		if (e->d_name[0] == '.' || (m && marked(m, e->d_name)))
+			continue;
+		if (kind == SWEEP_TMP && strcmp(e->d_name, s->run_name) == 0)
+			continue;
+		if (fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+			bytes = S_ISDIR(st.st_mode) ? tree_size(dirfd(d), e->d_name) : (uint64_t)st.st_blocks * 512;
+		log_debug("gc: %s/%s", name, e->d_name);
+		if (!o->dry_run && store_remove_tree(dirfd(d), e->d_name) < 0) {
+			log_warning("gc: %s/%s/%s cannot be removed", s->path, name, e->d_name);
+			continue;
+		}
+		result->bytes += bytes;
+		*(kind == SWEEP_BLOBS ? &result->blobs : kind == SWEEP_LAYERS ? &result->layers : &result->leftovers) += 1;
+	}
+	if (d)
+		closedir(d);
+}
+
+int store_gc(struct store *s, const struct gc_options *o, struct gc_result *result, struct error *err)
+{
+	struct marks blobs = { .a = s->arena }, layers = { .a = s->arena };
+	struct image_index x;
+	int r = 0;
+
+	*result = (struct gc_result){ 0 };
+	if (flock(s->gc_lock, LOCK_EX | LOCK_NB) < 0) {
+		error_set(err, ERR_STATE, EBUSY, "the store is in use by another oci-image");
+		error_hint(err, "try again when it has finished");
+		return -EBUSY;
+	}
+	r = layout_index_read(&s->layout, s->arena, &x, err);
+	for (size_t i = 0; r == 0 && i < x.manifests_count; i++)
+		r = mark_document(s, &blobs, &layers, &x.manifests[i], 0, err);
+	if (r < 0)
+		return r;
+	mark_bundles(s, &layers);
+	if (blobs.count)
+		qsort(blobs.names, blobs.count, sizeof *blobs.names, compare_names);
+	if (layers.count)
+		qsort(layers.names, layers.count, sizeof *layers.names, compare_names);
+	sweep(s, "layers", SWEEP_LAYERS, &layers, o, result);
+	if (!o->layers_only) {
+		sweep(s, "blobs/sha256", SWEEP_BLOBS, &blobs, o, result);
+		sweep(s, "blobs/sha512", SWEEP_BLOBS, &blobs, o, result);
+	}
+	sweep(s, "tmp", SWEEP_TMP, NULL, o, result);
+	flock(s->gc_lock, LOCK_SH);
+	return 0;
+}

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Theory of operation: any location to any location goes through an OCI layout: the
+ * source is brought into one (or is one), then taken from there.  So each kind of
+ * location is written once for each direction.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "image-tools/archive/archive_image.h"
+#include "image-tools/command.h"
+
+struct registry_options registry_flags_options(struct arena *a, const struct registry_flags *f)
+{
+	struct registry_options o = { .authfile = f->authfile, .cacert = f->cacert, .insecure = f->insecure.items };
+
+	if (f->user) {
+		char *user = arena_strdup(a, f->user), *colon = strchr(user, ':');
+
+		if (colon)
+			*colon++ = '\0';
+		o.user = user;
+		o.password = colon ? colon : "";
+	}
+	return o;
+}
+
+int registry_with(struct program *p, const struct registry_flags *f, const char *domain, bool mirrors, registry_use *fn,
+	void *opaque, struct error *err)
+{
+	struct registry_options o = registry_flags_options(&p->arena, f);
+	struct registry *r;
+	int rc;
+
+	for (size_t i = 0; mirrors && i < f->mirror.count; i++) {
+		struct error local = { 0 };
+
+		/* A mirror has credentials of its own. */
+		rc = registry_open(&r, f->mirror.items[i], NULL, &o, &local);
+		if (rc == 0) {
+			rc = fn(r, opaque, &local);
+			registry_close(r);
+		}
+		if (rc == 0)
+			return 0;
+		log_warning("mirror %s: %s", f->mirror.items[i], local.msg);
+	}
+	rc = registry_open(&r, domain, NULL, &o, err);
+	if (rc < 0)
+		return rc;
+	rc = fn(r, opaque, err);
+	registry_close(r);
+	return rc;
+}
+
+struct get_request {
+	struct program *p;
+	const struct reference *ref;
+	const struct layout *layout;
+	struct fetch_options o;
+	struct descriptor *d;
+};
+
+static int get_from_registry(struct registry *r, void *opaque, struct error *err)
+{
+	struct get_request *g = opaque;
+
+	return registry_fetch(r, g->ref, g->layout, &g->p->arena, &g->o, g->d, err);
+}
+
+static int find_in_layout(const struct layout *l, struct arena *a, const struct location *src, struct descriptor *d,
+	const char **name, struct error *err)
+{
+	struct image_index x;
+	size_t matches = 0;
+	int r = layout_index_read(l, a, &x, err);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < x.manifests_count; i++) {
+		const char *have = string_map_get(&x.manifests[i].annotations, ANNOTATION_REF_NAME);
+
+		if (src->digest.algorithm ? !digest_equal(&src->digest, &x.manifests[i].digest) :
+					    src->name && (!have || strcmp(have, src->name) != 0))
+			continue;
+		*d = x.manifests[i];
+		*name = have;
+		matches++;
+	}
+	if (matches == 0)
+		return error_set(err, ERR_NOT_FOUND, ENOENT, "%s: no such image", location_describe(a, src));
+	if (matches > 1 && !src->name)
+		return error_set(err, ERR_USAGE, EINVAL, "%s holds several images; say which (oci:DIR:NAME)", src->path);
+	return 0;
+}
+
+int location_get(struct program *p, const struct location *src, const struct transfer_flags *f, struct layout *into,
+	struct descriptor *d, const char **name, struct error *err)
+{
+	struct platform platform;
+	struct get_request g = { .p = p, .ref = &src->ref, .d = d };
+	struct store_image found;
+	int r = 0;
+
+	*name = NULL;
+	if (src->kind == LOCATION_LAYOUT) {
+		r = layout_open(into, src->path, false, NULL, err);
+		return r < 0 ? r : find_in_layout(into, &p->arena, src, d, name, err);
+	}
+	r = program_store(p, err);
+	if (r < 0)
+		return r;
+	*into = p->store.layout;
+	if (src->kind == LOCATION_ARCHIVE)
+		return archive_read_image(p, src, d, name, err);
+	if (src->kind == LOCATION_STORE && store_find_reference(&p->store, &src->ref, &found, NULL) == 0) {
+		*d = found.descriptor;
+		*name = found.name;
+		return 0;
+	}
+	if (f->platform) {
+		r = platform_parse(&p->arena, f->platform, &platform, err);
+		if (r < 0)
+			return r;
+		g.o.platform = &platform;
+	}
+	g.layout = &p->store.layout;
+	g.o.all_platforms = f->all;
+	g.o.jobs = (unsigned int)f->jobs;
+	if (f->unpack) {
+		r = store_run_dir(&p->store, err);
+		if (r < 0)
+			return r;
+		g.o.unpack = &p->store;
+	}
+	*name = reference_canonical(&p->arena, &src->ref);
+	return registry_with(p, &f->registry, src->ref.domain, true, get_from_registry, &g, err);
+}
+
+static int copy_blob(const struct layout *from, const struct layout *to, const struct descriptor *d, struct error *err)
+{
+	struct blob_writer b;
+	char buf[65536];
+	ssize_t n = 0;
+	_cleanup_fd_ int fd = -1;
+	int r;
+
+	if (!d->digest.algorithm || layout_blob_exists(to, &d->digest, d->size))
+		return 0;
+	fd = layout_blob_open(from, &d->digest, NULL);
+	if (fd < 0)
+		return media_role(d->media_type) == MEDIA_FOREIGN_LAYER ? 0 :
+				error_set(err, ERR_NOT_FOUND, ENOENT, "blob %s is not in %s", d->digest_text, from->path);
+	r = blob_begin(&b, to, d->digest.algorithm, err);
+	if (r < 0)
+		return r;
+	while (r == 0 && (n = read(fd, buf, sizeof buf)) > 0)
+		r = blob_write(&b, buf, (size_t)n, err);
+	if (n < 0)
+		r = error_sys(err, errno, "read blob %s", d->digest_text);
+	if (r < 0) {
+		blob_abort(&b);
+		return r;
+	}
+	return blob_commit(&b, &d->digest, NULL, err);
+}
+
+int layout_copy(const struct layout *from, const struct layout *to, struct arena *a, const struct descriptor *d,
+	struct error *err)
+{
+	enum media_role role;
+	struct image_index x;
+	struct manifest m;
+	char *buf;
+	size_t len;
+	int r = layout_blob_read(from, d, MANIFEST_MAX, a, &buf, &len, err);
+
+	if (r == 0)
+		r = document_role(buf, len, d->media_type, a, &role, err);
+	if (r < 0)
+		return r;
+	if (role == MEDIA_INDEX) {
+		r = index_parse(buf, len, "index", a, &x, err);
+		for (size_t i = 0; r == 0 && i < x.manifests_count; i++)
+			if (layout_blob_exists(from, &x.manifests[i].digest, -1))
+				r = layout_copy(from, to, a, &x.manifests[i], err);
+	} else {
+		r = manifest_parse(buf, len, "manifest", a, &m, err);
+		if (r == 0)
+			r = copy_blob(from, to, &m.config, err);
+		for (size_t i = 0; r == 0 && i < m.layers_count; i++)
+			r = copy_blob(from, to, &m.layers[i], err);
+	}
+	return r < 0 ? r : copy_blob(from, to, d, err);
+}
+
+struct put_request {
+	struct program *p;
+	const struct layout *from;
+	const struct descriptor *d;
+	const struct reference *ref;
+	struct push_options o;
+};
+
+static int put_to_registry(struct registry *r, void *opaque, struct error *err)
+{
+	struct put_request *q = opaque;
+
+	return registry_push(r, q->ref, q->from, &q->p->arena, q->d, &q->o, err);
+}
+
+int location_put(struct program *p, const struct layout *from, const struct descriptor *d, const struct location *dst,
+	const char *source_name, const struct transfer_flags *f, struct error *err)
+{
+	struct put_request q = { .p = p, .from = from, .d = d, .ref = &dst->ref,
+		.o = { .chunk = f->chunk, .jobs = (unsigned int)f->jobs } };
+	struct descriptor plain = *d;
+	struct layout to;
+	int r;
+
+	plain.annotations = (struct string_map){ 0 };
+	switch (dst->kind) {
+	case LOCATION_REGISTRY: {
+		struct reference source;
+
+		/* Another repository of the same registry may have the blobs: mount them. */
+		if (source_name && reference_parse(&p->arena, source_name, &source, NULL) == 0 &&
+			strcmp(source.domain, dst->ref.domain) == 0 && strcmp(source.path, dst->ref.path) != 0)
+			q.o.mount_from = source.path;
+		return registry_with(p, &f->registry, dst->ref.domain, false, put_to_registry, &q, err);
+	}
+	case LOCATION_LAYOUT:
+		r = layout_open(&to, dst->path, true, NULL, err);
+		if (r == 0)
+			r = layout_copy(from, &to, &p->arena, &plain, err);
+		if (r == 0)
+			r = layout_set_name(&to, &p->arena, dst->name ? dst->name : "", &plain, err);
+		layout_close(&to);
+		return r;
+	case LOCATION_STORE:
+		r = program_store(p, err);
+		if (r == 0 && from->dir != p->store.layout.dir)
+			r = layout_copy(from, &p->store.layout, &p->arena, &plain, err);
+		return r < 0 ? r : store_name(&p->store, reference_canonical(&p->arena, &dst->ref), &plain, err);
+	case LOCATION_ARCHIVE: {
+		const char *name = dst->name ? dst->name : source_name;
+
+		return archive_write_images(p, from, &plain, &name, 1, dst, f->format, err);
+	}
+	}
+	return -EINVAL;
+}

@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Theory of operation: mounts, one step each, in the order of the configuration.
+ *
+ * A mount is made detached with all its flags, its destination is found or made
+ * below the root's descriptor, and then it is attached (runtime/mount/fs.h).
+ * Sources of bind mounts are paths of the host.  With a user namespace, and for
+ * idmapped mounts, the host side clones and flags them before the process
+ * exists; otherwise the container side does, from its copy of the host's mounts.
+ *
+ * proc and sysfs go only on real directories; below a procfs only a few files
+ * may be covered, or the runtime's own view (and that of the LSMs) could be
+ * faked.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <linux/openat2.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/path.h"
+#include "runtime/cgroup/cgroup.h"
+#include "runtime/facility/facility.h"
+#include "runtime/mount/cgroup.h"
+#include "runtime/mount/copyup.h"
+#include "runtime/mount/fs.h"
+#include "runtime/mount/idmap.h"
+#include "runtime/mount/options.h"
+
+#define DIR_MODE 0755
+#define FILE_MODE 0644
+
+struct mount {
+	const struct config_mount *m;
+	struct mount_options o;
+	int source; /* host side: the detached clone, -1: the container side opens it */
+};
+
+static int open_bind_source(const struct container *c, struct mount *mt, struct error *err)
+{
+	const char *source = mt->m->source;
+	_cleanup_fd_ int fd = -1;
+	int tree, r;
+
+	/* By path: what is found below the bundle's descriptor is in the host's mount namespace and cannot be cloned in
+	 * another one. */
+	if (source[0] != '/')
+		source = arena_printf(c->arena, "%s/%s", c->options.bundle, source);
+	fd = open(source, O_PATH | O_CLOEXEC | (mt->o.source_nofollow || mt->o.copy_symlink ? O_NOFOLLOW : 0));
+	if (fd < 0)
+		return error_sys(err, errno, "open source \"%s\"", source);
+	tree = mount_clone(fd, mt->o.recursive_bind, source, err);
+	if (tree < 0)
+		return tree;
+	/* What the host mounts later may come in; what happens in the container never goes out, unless asked for. */
+	r = c->host_opens || mt->o.idmap ? mount_set(tree, true, 0, 0, MS_SLAVE) : 0;
+	if (r < 0) {
+		close(tree);
+		return error_sys(err, -r, "isolate the mount of \"%s\"", source);
+	}
+	return tree;
+}
+
+/* Host side. */
+static int open_on_host(struct container *c, const struct step *s, struct error *err)
+{
+	struct mount *mt = (struct mount *)s->data;
+	int r;
+
+	mt->source = open_bind_source(c, mt, err);
+	if (mt->source < 0)
+		goto fail;
+	if (mt->o.idmap) {
+		const struct config_linux *l = c->config->linux;
+		bool own = mt->m->uid_mappings_count > 0;
+
+		r = mount_idmap(mt->source, mt->o.recursive_idmap, own ? mt->m->uid_mappings : l->uid_mappings,
+			own ? mt->m->uid_mappings_count : l->uid_mappings_count,
+			own ? mt->m->gid_mappings : l->gid_mappings,
+			own ? mt->m->gid_mappings_count : l->gid_mappings_count, c, err);
+		if (r < 0)
+			goto fail;
+	}
+	r = mount_apply(mt->source, &mt->o, err);
+	if (r == 0)
+		return 0;
+fail:
+	return error_wrap(err, "mount \"%s\" on \"%s\"", mt->m->source, mt->m->destination);
+}
+
+static bool in_proc_allowed(const char *destination)
+{
+	static const char *const allowed[] = { "/proc/cpuinfo", "/proc/diskstats", "/proc/meminfo", "/proc/stat",
+		"/proc/swaps", "/proc/uptime", "/proc/loadavg", "/proc/slabinfo", "/proc/net/dev",
+		"/proc/sys/kernel/ns_last_pid", "/proc/sys/crypto/fips_enabled" };
+
+	for (size_t i = 0; i < sizeof allowed / sizeof *allowed; i++)
+		if (strcmp(destination, allowed[i]) == 0)
+			return true;
+	return false;
+}
+
+/* May something be mounted there?  Looks at the object itself, not at its name. */
+static int check_target(const struct mount *mt, int target, struct error *err)
+{
+	struct statfs fs;
+	struct stat st;
+
+	if (fstatfs(target, &fs) < 0 || fstat(target, &st) < 0)
+		return error_sys(err, errno, "look at destination \"%s\"", mt->m->destination);
+	if (fs.f_type != PROC_SUPER_MAGIC || (st.st_ino == 1 && mt->m->type && strcmp(mt->m->type, "proc") == 0))
+		return 0;
+	if (in_proc_allowed(mt->m->destination))
+		return 0;
+	error_hint(err, "only single files such as /proc/cpuinfo may be covered");
+	return error_set(err, ERR_CONFIG, EINVAL, "\"%s\" cannot be mounted because it is inside /proc", mt->m->destination);
+}
+
+static bool is_kernel_fs(const struct mount *mt)
+{
+	return mt->m->type && !mt->o.bind && (strcmp(mt->m->type, "proc") == 0 || strcmp(mt->m->type, "sysfs") == 0);
+}
+
+static int open_target(struct container *c, const struct mount *mt, bool directory, struct error *err)
+{
+	const char *destination = mt->m->destination;
+	int fd, r;
+
+	if (is_kernel_fs(mt)) {
+		fd = path_open_in_root_how(c->root_fd, destination, O_PATH | O_DIRECTORY, 0, RESOLVE_NO_SYMLINKS);
+		if (fd == -ELOOP || fd == -ENOTDIR)
+			return error_set(err, ERR_CONFIG, -fd, "filesystem \"%s\" must be mounted on ordinary directory, "
+				"and a part of \"%s\" is a link or file", mt->m->type, destination);
+		if (fd == -ENOENT)
+			fd = path_mkdir_in_root(c->root_fd, destination, DIR_MODE);
+	} else if (mt->o.dest_nofollow) {
+		fd = path_open_in_root(c->root_fd, destination, O_PATH | O_NOFOLLOW);
+	} else if (directory) {
+		fd = path_mkdir_in_root(c->root_fd, destination, DIR_MODE);
+	} else {
+		fd = path_mkfile_in_root(c->root_fd, destination, FILE_MODE, DIR_MODE);
+	}
+	if (fd < 0)
+		return error_sys(err, -fd, "make destination \"%s\"", destination);
+	r = check_target(mt, fd, err);
+	if (r < 0) {
+		close(fd);
+		return r;
+	}
+	return fd;
+}
+
+static int recreate_symlink(struct container *c, const struct mount *mt, struct error *err)
+{
+	char target[4096], name[256];
+	_cleanup_fd_ int dir = -1;
+	ssize_t n = readlinkat(c->bundle_fd, mt->m->source, target, sizeof target - 1);
+
+	if (n < 0)
+		return errno == EINVAL ? 0 : error_sys(err, errno, "read link \"%s\"", mt->m->source);
+	target[n] = '\0';
+	dir = path_open_parent(c->root_fd, mt->m->destination, true, DIR_MODE, name);
+	if (dir < 0)
+		return error_sys(err, -dir, "open the directory of \"%s\"", mt->m->destination);
+	if (symlinkat(target, dir, name) < 0 && errno != EEXIST)
+		return error_sys(err, errno, "make link \"%s\"", mt->m->destination);
+	return 1;
+}
+
+static int mount_bind(struct container *c, struct mount *mt, struct error *err)
+{
+	_cleanup_fd_ int tree = fd_take(&mt->source), target = -1;
+	bool flagged = tree >= 0;
+	struct stat st;
+	int r;
+
+	if (mt->o.copy_symlink) {
+		r = recreate_symlink(c, mt, err);
+		if (r != 0)
+			return r < 0 ? r : 0;
+	}
+	if (tree < 0)
+		tree = open_bind_source(c, mt, err);
+	if (tree < 0)
+		return tree;
+	if (fstat(tree, &st) < 0)
+		return error_sys(err, errno, "look at source \"%s\"", mt->m->source);
+	r = flagged ? 0 : mount_apply(tree, &mt->o, err);
+	if (r < 0)
+		return r;
+	target = open_target(c, mt, S_ISDIR(st.st_mode), err);
+	if (target < 0)
+		return target;
+	return mount_attach(tree, target, mt->m->destination, err);
+}
+
+static int remount(struct container *c, const struct mount *mt, struct error *err)
+{
+	_cleanup_fd_ int target = path_open_in_root(c->root_fd, mt->m->destination, O_PATH);
+	_cleanup_fd_ int fs = -1;
+
+	if (target < 0)
+		return error_sys(err, -target, "open destination \"%s\"", mt->m->destination);
+	if (!mt->o.bind && (mt->o.data_count || mt->o.super_set || mt->o.super_clear)) {
+		fs = fspick(target, "", FSPICK_CLOEXEC | FSPICK_EMPTY_PATH);
+		if (fs < 0)
+			return error_sys(err, errno, "pick the filesystem on \"%s\"", mt->m->destination);
+		for (size_t i = 0; i < mt->o.data_count; i++) {
+			char key[256];
+			const char *value = strchr(mt->o.data[i], '=');
+
+			snprintf(key, sizeof key, "%.*s", (int)strcspn(mt->o.data[i], "="), mt->o.data[i]);
+			if (fsconfig(fs, value ? FSCONFIG_SET_STRING : FSCONFIG_SET_FLAG, key, value ? value + 1 : NULL, 0) < 0)
+				return error_sys(err, errno, "option \"%s\"", mt->o.data[i]);
+		}
+		if (mt->o.super_set & MOUNT_SUPER_SYNC && fsconfig(fs, FSCONFIG_SET_FLAG, "sync", NULL, 0) < 0)
+			return error_sys(err, errno, "option \"sync\"");
+		if (fsconfig(fs, FSCONFIG_CMD_RECONFIGURE, NULL, NULL, 0) < 0)
+			return error_sys(err, errno, "reconfigure the filesystem on \"%s\"", mt->m->destination);
+	}
+	return mount_apply(target, &mt->o, err);
+}
+
+/* Can the filesystem have a label of its own?  Those of the kernel have one superblock for all containers. */
+static const char *label_for(const struct container *c, const char *type)
+{
+	static const char *const without[] = { "cgroup", "cgroup2", "mqueue", "proc", "sysfs" };
+
+	for (size_t i = 0; i < sizeof without / sizeof *without; i++)
+		if (strcmp(without[i], type) == 0)
+			return NULL;
+	return c->config->linux->mount_label;
+}
+
+static int mount_filesystem(struct container *c, struct mount *mt, struct error *err)
+{
+	const char *type = mt->m->type, *label = label_for(c, type);
+	_cleanup_fd_ int fd = -1, target = -1;
+	uint64_t wanted = mt->o.attr_set;
+	int r;
+
+	target = open_target(c, mt, true, err);
+	if (target < 0)
+		return target;
+	if (mount_needs_legacy(&mt->o))
+		return mount_legacy(type, mt->m->source, &mt->o, label, target, err);
+	/* A tmpfs without a mode takes over the mode of the directory it covers. */
+	if (strcmp(type, "tmpfs") == 0) {
+		r = mount_inherit_mode(&mt->o, target, c->arena, err);
+		if (r < 0)
+			return r;
+	}
+	if (mt->o.tmpcopyup)
+		mt->o.attr_set &= ~(uint64_t)MOUNT_ATTR_RDONLY;
+	fd = mount_new(type, mt->m->source, &mt->o, label, err);
+	mt->o.attr_set = wanted;
+	if (fd < 0)
+		return fd;
+	if (mt->o.tmpcopyup) {
+		r = mount_copy_up(target, fd, err);
+		if (r < 0)
+			return r;
+	}
+	if (mt->o.tmpcopyup || mt->o.rec_set || mt->o.rec_clear || mt->o.propagation_count) {
+		r = mount_apply(fd, &mt->o, err);
+		if (r < 0)
+			return r;
+	}
+	r = mount_attach(fd, target, mt->m->destination, err);
+	if (r == 0 && strcmp(type, "devpts") == 0 && c->devpts_fd < 0)
+		c->devpts_fd = fd_take(&fd);
+	return r;
+}
+
+static int do_mount(struct container *c, struct mount *mt, struct error *err)
+{
+	if (mt->o.remount)
+		return remount(c, mt, err);
+	if (mt->o.bind)
+		return mount_bind(c, mt, err);
+	if (strcmp(mt->m->type, "cgroup") == 0)
+		return mount_cgroup(c, mt->m, &mt->o, err);
+	return mount_filesystem(c, mt, err);
+}
+
+static int mount_step(struct container *c, const struct step *s, struct error *err)
+{
+	struct mount *mt = (struct mount *)s->data;
+	const char *what = mt->m->source ? mt->m->source : mt->m->type;
+
+	if (do_mount(c, mt, err) == 0)
+		return 0;
+	return error_wrap(err, "mount \"%s\" on \"%s\"", what, mt->m->destination);
+}
+
+int mount_plan(struct container *c, struct error *err)
+{
+	const struct config *config = c->config;
+	struct plan *p = &c->plan;
+
+	for (size_t i = 0; i < config->mounts_count; i++) {
+		struct mount *mt = arena_new(c->arena, struct mount);
+		struct step *s;
+		int r;
+
+		mt->m = &config->mounts[i];
+		mt->source = -1;
+		r = mount_options_parse(mt->m, c->arena, &mt->o, err);
+		if (r == 0 && mt->o.bind && !mt->o.remount && !mt->m->source)
+			r = error_set(err, ERR_CONFIG, EINVAL, "a bind mount needs a source");
+		if (r == 0 && !mt->o.bind && !mt->o.remount && !mt->m->type)
+			r = error_set(err, ERR_CONFIG, EINVAL, "needs a type, or the option \"bind\"");
+		if (r == 0 && mt->o.idmap && !mt->m->uid_mappings_count && !(c->namespaces & CLONE_NEWUSER))
+			r = error_set(err, ERR_CONFIG, EINVAL,
+				"idmap needs uidMappings and gidMappings, or a new user namespace whose mappings it takes");
+		if (r < 0) {
+			error_path(err, "mounts[%zu]", i);
+			return error_wrap(err, "mount on \"%s\"", mt->m->destination);
+		}
+		if (mt->o.bind && !mt->o.remount && !mt->o.copy_symlink && (c->host_opens || mt->o.idmap)) {
+			s = plan_add(p, STAGE_HOST, "mount", "mounts", open_on_host, mt);
+			s->index = (int)i;
+			step_text(p, s, "clone the mount of %s", mt->m->source);
+		}
+		s = plan_add(p, STAGE_MOUNT, "mount", "mounts", mount_step, mt);
+		s->index = (int)i;
+		step_text(p, s, "%s %s on %s", mt->o.remount ? "remount" : mt->o.bind ? "bind" : "mount",
+			mt->o.bind ? mt->m->source : mt->m->type, mt->m->destination);
+	}
+	return 0;
+}

@@ -1,0 +1,200 @@
+#!/usr/bin/env bats
+# From an image to a running container and back; archives; commit; users.
+load helpers
+
+setup_file() {
+	work_up
+	make_root "$WORK/root"
+	tar -C "$WORK/root" -cf "$WORK/root.tar" .
+	image import "$WORK/root.tar" app:1 -c 'CMD ["id"]' -c 'WORKDIR /made/by/workdir' -c 'VOLUME /data'
+}
+teardown_file() { work_down; }
+teardown() {
+	for b in "$WORK"/b*; do [ ! -d "$b" ] || "$OCI_IMAGE" -q rm-bundle --force "$b" || true; done
+}
+
+run_in() {
+	local b=$1; shift
+	"$OCI_RT" run -b "$b" "image-test-$$-$RANDOM" </dev/null
+}
+
+@test "the beginner's session" {
+	port=$(free_port)
+	image unpack -p "$port:80" -v site:/site app:1 "$WORK/b1" -- sh -c 'echo persisted >/site/f; echo new >/new; httpd -f -h /www -p 80'
+	"$OCI_RT" run -d -b "$WORK/b1" "image-test-web" </dev/null >/dev/null 2>&1 3>&-
+	for _ in $(seq 50); do [ "$(curl -s "http://127.0.0.1:$port/")" = hello ] && break; sleep 0.1; done
+	[ "$(curl -s "http://127.0.0.1:$port/")" = hello ]
+	image unpack -v site:/site app:1 "$WORK/b2" -- sh -c 'ls /new; cat /site/f'
+	run run_in "$WORK/b2"
+	[[ $output == *"No such file"* ]]
+	[[ $output == *persisted* ]]
+	image verify --tree app:1
+	"$OCI_RT" delete --force image-test-web
+	image rm-bundle "$WORK/b1" "$WORK/b2"
+	if grep -q "$WORK" /proc/self/mountinfo; then false; fi
+	[ -z "$(ls /run/oci-image/netns)" ]
+	if iptables-save | grep -q CNI; then false; fi
+	if ip link show oci0 2>/dev/null; then false; fi
+	image volume rm site
+}
+
+@test "user, env, workdir, read-only, limits reach the runtime" {
+	image unpack -u www -e FOO=bar --read-only -m 64m --pids 20 --tmpfs /tmp app:1 "$WORK/b1" -- sh -c 'id; pwd; env; touch /x; touch /tmp/x && echo tmp-ok'
+	run run_in "$WORK/b1"
+	[[ $output == *"uid=1000(www) gid=1000(www) groups=1000(www),2000(extra)"* ]]
+	[[ $output == *"/made/by/workdir"* ]]
+	[[ $output == *FOO=bar* ]]
+	[[ $output == *HOME=/www* ]]
+	[[ $output == *"Read-only file system"* ]]
+	[[ $output == *tmp-ok* ]]
+	jq -e '.linux.resources.memory.limit == 67108864 and .linux.resources.pids.limit == 20' "$WORK/b1/config.json"
+}
+
+@test "users: table" {
+	while read -r text want; do
+		run image unpack --flat -u "$text" app:1 "$WORK/b1"
+		got=fail
+		[ "$status" != 0 ] || got=$(jq -r '"\(.process.user.uid):\(.process.user.gid)"' "$WORK/b1/config.json")
+		[ ! -d "$WORK/b1" ] || image rm-bundle "$WORK/b1"
+		echo "$text: $got, $want expected"
+		[ "$got" = "$want" ]
+	done <<-T
+		www 1000:1000
+		1000 1000:1000
+		1234 1234:0
+		root 0:0
+		www:extra 1000:2000
+		1000:77 1000:77
+		77 77:0
+		nobody fail
+		www:nogroup fail
+		2147483647 2147483647:0
+		2147483648 fail
+		4294967295 fail
+		4294967296 fail
+		4294967296:0 fail
+		-1 fail
+		1x fail
+		0x1 fail
+	T
+}
+
+@test "anonymous volume is seeded from the image, outside the layers" {
+	image unpack app:1 "$WORK/b1" -- sh -c 'cat /data/seed; echo changed >/data/seed'
+	run run_in "$WORK/b1"
+	[[ $output == *seed* ]]
+	[ "$(cat "$WORK/b1/volumes/0/seed")" = changed ]
+	image verify --tree app:1
+}
+
+@test "workdir and volume through links stay inside (CVE-2026-55686, CVE-2022-23648)" {
+	mkdir "$WORK/evilroot" "$WORK/decoy"
+	cp -a "$WORK/root/." "$WORK/evilroot"
+	echo secret >"$WORK/decoy/secret"
+	ln -s "$WORK/decoy" "$WORK/evilroot/out"
+	tar -C "$WORK/evilroot" -cf "$WORK/evil.tar" .
+	image import "$WORK/evil.tar" evil:1 -c 'CMD ["id"]' -c 'WORKDIR /out/made' -c 'VOLUME /out'
+	run image unpack evil:1 "$WORK/b1"
+	[ "$(ls "$WORK/decoy")" = secret ]
+	[ ! -e "$WORK/b1/volumes/0/secret" ]
+}
+
+@test "a failing unpack leaves nothing" {
+	run image unpack -u nobody app:1 "$WORK/b1"
+	[ "$status" = 1 ]
+	[ ! -e "$WORK/b1" ]
+	if grep -q "$WORK" /proc/self/mountinfo; then false; fi
+}
+
+@test "commit, diff, deterministic" {
+	export SOURCE_DATE_EPOCH=1000000000
+	image unpack app:1 "$WORK/b1" -- sh -c 'rm /www/index.html; echo hi >/tmp/hi; mkdir /fresh'
+	run_in "$WORK/b1"
+	image commit "$WORK/b1" app:2 -c 'ENV C=d'
+	image commit "$WORK/b1" app:3 -c 'ENV C=d'
+	[ "$("$OCI_IMAGE" --json images app:2 | jq -r '.[0].digest')" = "$("$OCI_IMAGE" --json images app:3 | jq -r '.[0].digest')" ]
+	run "$OCI_IMAGE" -q inspect --diff app:1 app:2
+	[[ $output == *"D /www/index.html"* ]]
+	[[ $output == *"A /tmp/hi"* ]]
+	[[ $output == *"A /fresh"* ]]
+	image verify app:2
+}
+
+@test "commit of a flat bundle" {
+	image unpack --flat app:1 "$WORK/b1"
+	rm "$WORK/b1/rootfs/www/index.html"
+	echo x >"$WORK/b1/rootfs/added"
+	image commit "$WORK/b1" app:4
+	run "$OCI_IMAGE" -q inspect --diff app:1 app:4
+	[[ $output == *"D /www/index.html"* ]]
+	[[ $output == *"A /added"* ]]
+}
+
+@test "save is byte-stable and readable by skopeo; load brings the same digests" {
+	image save app:1 -o "$WORK/one.tar"
+	image save app:1 >"$WORK/two.tar"
+	cmp "$WORK/one.tar" "$WORK/two.tar"
+	skopeo copy -q "oci-archive:$WORK/one.tar" "oci:$WORK/sk:1"
+	skopeo copy -q "docker-archive:$WORK/one.tar" "oci:$WORK/sk:2"
+	skopeo copy -q "docker-archive:$WORK/one.tar" "docker-archive:$WORK/sk.tar:from/skopeo:1"
+	want=$("$OCI_IMAGE" --json images app:1 | jq -r '.[0].digest')
+	OCI_IMAGE_STORE=$WORK/s2 image load "$WORK/one.tar"
+	OCI_IMAGE_STORE=$WORK/s2 image load <"$WORK/sk.tar"
+	gzip -c "$WORK/sk.tar" | OCI_IMAGE_STORE=$WORK/s2 image load
+	[ "$(OCI_IMAGE_STORE=$WORK/s2 "$OCI_IMAGE" --json images app:1 | jq -r '.[0].digest')" = "$want" ]
+	OCI_IMAGE_STORE=$WORK/s2 image verify from/skopeo:1
+}
+
+@test "rmi and gc keep what bundles and other names need" {
+	image tag app:1 other:1
+	image unpack app:1 "$WORK/b1"
+	image rmi other:1
+	image verify --tree app:1
+	layers=$(find "$WORK/store/layers" -mindepth 1 -maxdepth 1 | wc -l)
+	image gc
+	[ "$(find "$WORK/store/layers" -mindepth 1 -maxdepth 1 | wc -l)" = "$layers" ]
+	[ -e "$WORK/b1/rootfs/bin/sh" ]
+}
+
+@test "verify finds a changed blob and a changed tree" {
+	cp -a "$WORK/store" "$WORK/hurt"
+	# layers of other tests' images may have the file too: change it in all
+	for f in "$WORK"/hurt/layers/*/fs/www/index.html; do echo changed >"$f"; done
+	run env OCI_IMAGE_STORE="$WORK/hurt" "$OCI_IMAGE" -q verify --tree app:1
+	[ "$status" = 6 ]
+	[[ $output == *index.html* ]]
+	big=$WORK/hurt/blobs/sha256/$("$OCI_IMAGE" inspect app:1 | jq -r ".layers[0].digest" | cut -d: -f2)
+	printf X | dd of="$big" bs=1 seek=1000 conv=notrunc 2>/dev/null
+	run env OCI_IMAGE_STORE="$WORK/hurt" "$OCI_IMAGE" -q verify app:1
+	[ "$status" = 6 ]
+}
+
+@test "default filter and capabilities" {
+	image unpack app:1 "$WORK/b1"
+	jq -e '.process.capabilities.bounding | length == 14' "$WORK/b1/config.json"
+	jq -e '.process.capabilities.inheritable == null and .process.capabilities.ambient == null' "$WORK/b1/config.json"
+	jq -e '.linux.seccomp.defaultAction == "SCMP_ACT_ERRNO"' "$WORK/b1/config.json"
+	jq -e '[.linux.seccomp.syscalls[0].names[] | select(. == "mount" or . == "bpf" or . == "keyctl" or . == "add_key" or . == "userfaultfd" or . == "io_uring_setup")] | length == 0' "$WORK/b1/config.json"
+	jq -e '.linux.maskedPaths | index("/proc/kcore")' "$WORK/b1/config.json"
+}
+
+@test "exit statuses" {
+	run image frobnicate; [ "$status" = 2 ]
+	run image unpack app:1; [ "$status" = 2 ]
+	run image inspect none:1; [ "$status" = 3 ]
+	run image pull 'Bad/REF:x y'; [ "$status" = 2 ]
+}
+
+@test "without privileges: flat bundle, runs in a user namespace" {
+	image save app:1 -o "$WORK/p.tar"
+	chmod 755 "$WORK"; chmod 644 "$WORK/p.tar"
+	mkdir -m 777 "$WORK/user"
+	as() { setpriv --reuid 65534 --regid 65534 --clear-groups env HOME="$WORK/user" OCI_IMAGE_STORE="$WORK/user/store" "$OCI_IMAGE" -q "$@"; }
+	as load "$WORK/p.tar"
+	as unpack app:1 "$WORK/user/b" -- id
+	[ "$(stat -c %u "$WORK/user/b/rootfs/www/index.html")" = 65534 ]
+	jq -e '.linux.uidMappings[0].hostID == 65534' "$WORK/user/b/config.json"
+	as verify app:1
+	as rm-bundle "$WORK/user/b"
+	[ ! -e "$WORK/user/b" ]
+}

@@ -1,0 +1,296 @@
+#!/usr/bin/env bats
+# Namespaces: new, joined by path, inherited; user and time namespaces; host and domain name.
+
+load helpers
+
+# ns TYPE [PID]: the identity of a namespace
+ns() { readlink "/proc/${2:-self}/ns/$1"; }
+
+# holder UNSHARE-OPTION...: a process with namespaces of its own; sets HOLDER to its pid
+holder() {
+	unshare "$@" --fork --kill-child sleep 600 3>&- 4>&- </dev/null >/dev/null 2>&1 &
+	local up=$!
+	HELPERS+=("$up")
+	eventually grep -q . "/proc/$up/task/$up/children"
+	HOLDER=$(tr -d ' ' <"/proc/$up/task/$up/children")
+	eventually grep -q sleep "/proc/$HOLDER/comm"
+	HELPERS=("$HOLDER" "${HELPERS[@]}")
+}
+
+# set_namespace TYPE [PATH]: replaces or adds
+set_namespace() {
+	config '.linux.namespaces |= (map(select(.type != $t)) + [{"type": $t} + (if $p == "" then {} else {"path": $p} end)])' \
+		--arg t "$1" --arg p "${2:-}"
+}
+
+@test "each namespace of the list is new" {
+	if ! cgroup_v2; then set_namespace cgroup; fi
+	inside_ok 'for n in pid net ipc uts mnt cgroup; do echo $n $(readlink /proc/self/ns/$n); done'
+	local n
+	for n in pid net ipc uts mnt cgroup; do
+		assert_match "^$n $n:\\[[0-9]+\\]"
+		refute_line "$n $(ns "$n")"
+	done
+}
+
+@test "namespaces that are not listed are inherited" {
+	config '.linux.namespaces = [{"type": "mount"}] | del(.hostname)'
+	inside_ok 'for n in pid net ipc uts cgroup user time; do echo $n $(readlink /proc/self/ns/$n); done'
+	local n
+	for n in pid net ipc uts cgroup user time; do assert_line "$n $(ns "$n")"; done
+}
+
+@test "without a mount namespace nothing of the host's mounts may change" {
+	config '.linux.namespaces |= map(select(.type != "mount"))'
+	local before
+	before=$(grep -c . /proc/self/mountinfo)
+	run rt run --bundle "$BUNDLE" "$ID" </dev/null
+	assert_fails
+	assert_eq "$(grep -c . /proc/self/mountinfo)" "$before" 'number of host mounts'
+}
+
+@test "a namespace with a path is joined: network, ipc, uts, cgroup" {
+	holder --net --ipc --uts --cgroup
+	local n pair
+	for pair in network:net ipc:ipc uts:uts cgroup:cgroup; do
+		set_namespace "${pair%:*}" "/proc/$HOLDER/ns/${pair#*:}"
+	done
+	config 'del(.hostname)'
+	inside_ok 'for n in net ipc uts cgroup; do echo $n $(readlink /proc/self/ns/$n); done'
+	for n in net ipc uts cgroup; do assert_line "$n $(ns "$n" "$HOLDER")"; done
+}
+
+@test "a pid namespace with a path is joined" {
+	holder --pid
+	set_namespace pid "/proc/$HOLDER/ns/pid"
+	inside_ok 'readlink /proc/self/ns/pid; echo $$'
+	assert_line "$(ns pid "$HOLDER")"
+	refute_line 1
+}
+
+@test "a mount namespace with a path is joined" {
+	holder --mount
+	nsenter --target "$HOLDER" --mount sh -c "mkdir $T/mnt && mount -t tmpfs mark $T/mnt && touch $T/mnt/here && mkdir $BUNDLE/rootfs/seen"
+	set_namespace mount "/proc/$HOLDER/ns/mnt"
+	config '.mounts += [{"destination": "/seen", "type": "bind", "source": $s, "options": ["rbind"]}]' --arg s "$T/mnt"
+	inside_ok 'ls /seen'
+	assert_line here
+}
+
+@test "a user namespace with a path is joined" {
+	holder --user --map-root-user --net --mount
+	local id
+	id=$(ns user "$HOLDER")
+	set_namespace user "/proc/$HOLDER/ns/user"
+	config '.mounts |= map(select(.type != "cgroup"))'
+	inside_ok 'readlink /proc/self/ns/user; id -u'
+	assert_line "$id"
+	assert_line 0
+}
+
+@test "a time namespace with a path is joined" {
+	[ -e /proc/self/ns/time ] || skip 'the kernel has no time namespaces'
+	holder --time --boottime 1000000
+	set_namespace time "/proc/$HOLDER/ns/time_for_children"
+	inside_ok 'readlink /proc/self/ns/time'
+	assert_output "$(readlink "/proc/$HOLDER/ns/time_for_children")"
+}
+
+@test "a path of the wrong namespace type is an error that names both" {
+	local pair
+	for pair in network:ipc ipc:uts uts:net pid:mnt mount:pid cgroup:net; do
+		bundle wrong-${pair%:*}
+		args /bin/true
+		set_namespace "${pair%:*}" "/proc/self/ns/${pair#*:}"
+		run rt run --bundle "$BUNDLE" "$ID" </dev/null
+		assert_status 1
+		assert_has "/proc/self/ns/${pair#*:}"
+	done
+	assert_clean
+}
+
+@test "a namespace path that does not exist or is no namespace is an error" {
+	local p
+	for p in "$T/missing" /dev/null "$T"; do
+		set_namespace network "$p"
+		run rt run --bundle "$BUNDLE" "$ID" </dev/null
+		assert_status 1
+		assert_has "$p"
+	done
+	assert_clean
+}
+
+@test "a namespace listed twice is an error" {
+	config '.linux.namespaces += [{"type": "network"}]'
+	run rt run --bundle "$BUNDLE" "$ID" </dev/null
+	assert_status 1
+	assert_at 'linux.namespaces'
+	assert_clean
+}
+
+@test "an unknown namespace type is an error" {
+	config '.linux.namespaces += [{"type": "teapot"}]'
+	run rt run --bundle "$BUNDLE" "$ID" </dev/null
+	assert_status 1
+	assert_has teapot
+}
+
+@test "the new network namespace has only lo, and it is up" {
+	inside_ok 'ip -o link; cat /proc/net/dev | wc -l'
+	assert_match '^1: lo: <LOOPBACK,UP,LOWER_UP>'
+	assert_eq "$(grep -c '^[0-9]*: lo' <<<"$output")" 1
+	inside_ok 'nc -l -p 7000 </dev/null >/tmp/got & for i in 1 2 3 4 5 6 7 8 9; do sleep 0.2; echo hi | nc 127.0.0.1 7000 2>/dev/null && break; done; wait; cat /tmp/got'
+	assert_line hi
+}
+
+@test "hostname and domainname are set in the new uts namespace only" {
+	local host
+	host=$(hostname)
+	config '.hostname = "inner.example" | .domainname = "example.org"'
+	inside_ok 'hostname; cat /proc/sys/kernel/hostname /proc/sys/kernel/domainname'
+	assert_output "inner.example
+inner.example
+example.org"
+	assert_eq "$(hostname)" "$host" "the host's name"
+}
+
+@test "hostname without a uts namespace of its own is an error" {
+	config '.linux.namespaces |= map(select(.type != "uts"))'
+	run rt run --bundle "$BUNDLE" "$ID" </dev/null
+	assert_status 1
+	assert_has hostname
+	refute [ "$(hostname)" = testbox ]
+}
+
+# ------------------------------------------------------------------ user namespaces
+
+user_namespace() {
+	set_namespace user
+	config '.linux.uidMappings = [{"containerID":0,"hostID":100000,"size":65536}]
+		| .linux.gidMappings = [{"containerID":0,"hostID":200000,"size":65536}]
+		| .mounts |= map(select(.type != "cgroup"))'
+	chmod 755 "$T" "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR/test" 2>/dev/null || true
+	chown -hR 100000:200000 "$BUNDLE/rootfs"
+}
+
+@test "a new user namespace has the mappings of the configuration" {
+	user_namespace
+	inside_ok 'cat /proc/self/uid_map /proc/self/gid_map; id -u; id -g; readlink /proc/self/ns/user'
+	assert_eq "$(sed -n 1p <<<"$output" | tr -s ' ')" ' 0 100000 65536'
+	assert_eq "$(sed -n 2p <<<"$output" | tr -s ' ')" ' 0 200000 65536'
+	assert_eq "${lines[2]}" 0 uid
+	assert_eq "${lines[3]}" 0 gid
+	assert_ne "${lines[4]}" "$(ns user)"
+}
+
+@test "several mappings, in order" {
+	user_namespace
+	config '.linux.uidMappings = [{"containerID":0,"hostID":100000,"size":1000},{"containerID":1000,"hostID":300000,"size":1},{"containerID":2000,"hostID":101000,"size":10}]'
+	inside_ok 'cat /proc/self/uid_map'
+	assert_eq "$(tr -s ' ' <<<"$output")" ' 0 100000 1000
+ 1000 300000 1
+ 2000 101000 10'
+}
+
+@test "from outside the process runs as the mapped user" {
+	user_namespace
+	config '.process.user = {"uid": 1000, "gid": 50}'
+	started
+	local pid
+	pid=$(pid_of)
+	assert_eq "$(awk '/^Uid/ { print $2, $3, $4, $5 }' "/proc/$pid/status")" '101000 101000 101000 101000'
+	assert_eq "$(awk '/^Gid/ { print $2, $3, $4, $5 }' "/proc/$pid/status")" '200050 200050 200050 200050'
+}
+
+@test "default devices work in a user namespace" {
+	user_namespace
+	inside_ok 'echo x >/dev/null && head -c 4 /dev/zero | od -An -tx1; head -c 1 /dev/urandom | wc -c; [ -c /dev/null ] && echo chr'
+	assert_line ' 00 00 00 00'
+	assert_line 1
+	assert_line chr
+}
+
+@test "the container's root may not touch files of the real root" {
+	user_namespace
+	echo secret >"$BUNDLE/rootfs/etc/secret"
+	chmod 600 "$BUNDLE/rootfs/etc/secret"
+	inside 'cat /etc/secret; echo status $?'
+	assert_has 'Permission denied'
+	assert_line 'status 1'
+}
+
+@test "a user namespace without mappings is refused" {
+	set_namespace user
+	run rt run --bundle "$BUNDLE" "$ID" </dev/null
+	assert_fails
+	assert_has apping
+	assert_clean
+}
+
+@test "mappings without a user namespace are refused" {
+	config '.linux.uidMappings = [{"containerID":0,"hostID":100000,"size":65536}]'
+	run rt run --bundle "$BUNDLE" "$ID" </dev/null
+	assert_fails uidMappings
+	assert_clean
+}
+
+@test "a user that is not mapped is refused" {
+	user_namespace
+	config '.process.user = {"uid": 70000, "gid": 0}'
+	run rt run --bundle "$BUNDLE" "$ID" </dev/null
+	assert_fails
+	assert_clean
+}
+
+@test "exec enters the user namespace" {
+	user_namespace
+	started
+	in_exec cat /proc/self/uid_map
+	assert_eq "$(tr -s ' ' <<<"$output")" ' 0 100000 65536'
+	in_exec id -u
+	assert_output 0
+}
+
+# ------------------------------------------------------------------ time namespaces
+
+@test "time namespace offsets are seen inside" {
+	[ -e /proc/self/ns/time ] || skip 'the kernel has no time namespaces'
+	set_namespace time
+	config '.linux.timeOffsets = {"monotonic": {"secs": 7881, "nanosecs": 2718281}, "boottime": {"secs": 1337, "nanosecs": 3141519}}'
+	inside_ok 'cat /proc/self/timens_offsets'
+	assert_eq "$(tr -s ' ' <<<"$output")" 'monotonic 7881 2718281
+boottime 1337 3141519'
+}
+
+@test "exec sees the container's time namespace" {
+	[ -e /proc/self/ns/time ] || skip 'the kernel has no time namespaces'
+	set_namespace time
+	config '.linux.timeOffsets = {"boottime": {"secs": 1000000}}'
+	started
+	in_exec readlink /proc/self/ns/time
+	assert_output "$(ns time "$(pid_of)")"
+	assert_ne "$output" "$(ns time)"
+}
+
+@test "timeOffsets without a time namespace is an error" {
+	config '.linux.timeOffsets = {"boottime": {"secs": 10}}'
+	run rt run --bundle "$BUNDLE" "$ID" </dev/null
+	assert_fails timeOffsets
+	assert_clean
+}
+
+# ------------------------------------------------------------------ cgroup namespace
+
+@test "in a new cgroup namespace the container's cgroup is the root" {
+	set_namespace cgroup
+	inside_ok 'cat /proc/self/cgroup'
+	refute_has "$ID"
+	local line
+	while read -r line; do [[ $line == *:/ ]] || fail "not a root: $line"; done <<<"$output"
+}
+
+@test "without a cgroup namespace the real path is seen" {
+	config '.linux.namespaces |= map(select(.type != "cgroup"))'
+	inside_ok 'cat /proc/self/cgroup'
+	assert_match ":/$ID\$"
+}

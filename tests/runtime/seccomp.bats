@@ -1,0 +1,343 @@
+#!/usr/bin/env bats
+# linux.seccomp: actions, arguments, flags, unknown system calls, the notify listener.
+
+load helpers
+
+# seccomp DEFAULT [SYSCALL-RULE-JSON...]
+seccomp() {
+	local default=$1 rules=
+	shift
+	rules=$(IFS=,; echo "$*")
+	config '.linux.seccomp = {"defaultAction": $d, "architectures": ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"], "syscalls": $r}' \
+		--arg d "$default" --argjson r "[$rules]"
+}
+
+nr_mkdir=83 nr_getpriority=140
+
+@test "the filter is on: mode 2 and one filter" {
+	seccomp SCMP_ACT_ALLOW '{"names":["getpriority"],"action":"SCMP_ACT_ERRNO"}'
+	inside_ok 'grep -E "^Seccomp" /proc/self/status'
+	assert_line $'Seccomp:\t2'
+	assert_line $'Seccomp_filters:\t1'
+}
+
+@test "no seccomp in the configuration: no filter" {
+	inside_ok 'grep ^Seccomp: /proc/self/status'
+	assert_output $'Seccomp:\t0'
+}
+
+@test "ERRNO: EPERM by default, errnoRet when given, 0 too" {
+	seccomp SCMP_ACT_ALLOW '{"names":["getpriority"],"action":"SCMP_ACT_ERRNO"}' \
+		'{"names":["mkdir"],"action":"SCMP_ACT_ERRNO","errnoRet":28}' '{"names":["rmdir"],"action":"SCMP_ACT_ERRNO","errnoRet":0}'
+	inside "probe syscall $nr_getpriority 0 0; probe syscall $nr_mkdir 0; probe syscall 84 0"
+	assert_output "EPERM
+ENOSPC
+ok"
+}
+
+@test "defaultErrnoRet" {
+	seccomp SCMP_ACT_ERRNO '{"names":["mkdir"],"action":"SCMP_ACT_ERRNO"}'
+	config '.linux.seccomp.defaultErrnoRet = 38 | .linux.seccomp.syscalls += [{"names": $n, "action": "SCMP_ACT_ALLOW"}]' \
+		--argjson n "$(sed -n 's/^/"/; s/$/",/; p' <<<"$common_calls" | tr -d '\n' | sed 's/,$//; s/^/[/; s/$/]/')"
+	args /bin/probe syscall $nr_getpriority 0 0
+	run rt run --bundle "$BUNDLE" "$ID" </dev/null
+	assert_output ENOSYS
+}
+
+# what a static program needs, besides what the runtime itself does after loading the filter
+common_calls='execve
+execveat
+brk
+arch_prctl
+set_tid_address
+set_robust_list
+rseq
+prlimit64
+readlink
+readlinkat
+getrandom
+mprotect
+mmap
+munmap
+fstat
+newfstatat
+ioctl
+read
+write
+exit
+exit_group
+close
+close_range
+uname
+futex
+lseek
+openat
+fcntl
+prctl
+rt_sigaction
+rt_sigprocmask
+rt_sigreturn
+getpid
+gettid
+getppid
+sendmsg
+recvmsg
+sendto
+recvfrom
+capget
+capset
+setuid
+setgid
+setresuid
+setresgid
+setgroups
+chdir
+fchdir
+getcwd
+access
+faccessat
+faccessat2
+poll
+ppoll
+epoll_wait
+epoll_pwait
+epoll_ctl
+tgkill
+kill
+sigaltstack
+madvise
+nanosleep
+clock_nanosleep
+fchown
+dup
+dup2
+dup3
+umask
+getuid
+geteuid
+getgid
+getegid
+setsid
+stat
+lstat
+open'
+
+@test "KILL_PROCESS ends the program by SIGSYS" {
+	seccomp SCMP_ACT_ALLOW '{"names":["getpriority"],"action":"SCMP_ACT_KILL_PROCESS"}'
+	args /bin/probe syscall $nr_getpriority 0 0
+	run rt run --bundle "$BUNDLE" "$ID" </dev/null
+	assert_status 159
+}
+
+@test "KILL and KILL_THREAD end the thread" {
+	local a
+	for a in SCMP_ACT_KILL SCMP_ACT_KILL_THREAD; do
+		seccomp SCMP_ACT_ALLOW "{\"names\":[\"getpriority\"],\"action\":\"$a\"}"
+		args /bin/probe syscall $nr_getpriority 0 0
+		run rt run --bundle "$BUNDLE" "$ID" </dev/null
+		assert_status 159
+	done
+}
+
+@test "TRAP raises SIGSYS, which the program could catch" {
+	seccomp SCMP_ACT_ALLOW '{"names":["getpriority"],"action":"SCMP_ACT_TRAP"}'
+	inside "trap 'echo caught' SYS; probe syscall $nr_getpriority 0 0; echo status \$?"
+	assert_line 'status 159'
+}
+
+@test "LOG lets the call pass" {
+	seccomp SCMP_ACT_ALLOW '{"names":["getpriority"],"action":"SCMP_ACT_LOG"}'
+	inside_ok "probe syscall $nr_getpriority 0 0"
+	assert_output ok
+}
+
+@test "TRACE without a tracer is ENOSYS" {
+	seccomp SCMP_ACT_ALLOW '{"names":["getpriority"],"action":"SCMP_ACT_TRACE","errnoRet":7}'
+	inside "probe syscall $nr_getpriority 0 0"
+	assert_output ENOSYS
+}
+
+@test "arguments: every operator" {
+	local op v vt yes no
+	# getpriority(which, who): which of 0..2 is valid; the rule answers ENOSPC
+	while read -r op v vt yes no; do
+		seccomp SCMP_ACT_ALLOW "{\"names\":[\"getpriority\"],\"action\":\"SCMP_ACT_ERRNO\",\"errnoRet\":28,
+			\"args\":[{\"index\":0,\"op\":\"SCMP_CMP_$op\",\"value\":$v,\"valueTwo\":$vt}]}"
+		inside "probe syscall $nr_getpriority $yes 0; probe syscall $nr_getpriority $no 0"
+		assert_output "ENOSPC
+ok" || fail "operator $op"
+	done <<-'END'
+		EQ 1 0 1 0
+		NE 1 0 0 1
+		LT 1 0 0 1
+		LE 1 0 1 2
+		GT 1 0 2 1
+		GE 1 0 1 0
+		MASKED_EQ 1 1 1 2
+	END
+}
+
+@test "several arguments of one rule must all match, several rules are alternatives" {
+	seccomp SCMP_ACT_ALLOW '{"names":["getpriority"],"action":"SCMP_ACT_ERRNO","errnoRet":28,
+		"args":[{"index":0,"op":"SCMP_CMP_EQ","value":0},{"index":1,"op":"SCMP_CMP_EQ","value":1}]}'
+	inside "probe syscall $nr_getpriority 0 1; probe syscall $nr_getpriority 0 0; probe syscall $nr_getpriority 1 1"
+	assert_output "ENOSPC
+ok
+ok"
+}
+
+@test "one argument compared twice in a rule means either" {
+	seccomp SCMP_ACT_ALLOW '{"names":["getpriority"],"action":"SCMP_ACT_ERRNO","errnoRet":28,
+		"args":[{"index":0,"op":"SCMP_CMP_EQ","value":0},{"index":0,"op":"SCMP_CMP_EQ","value":1}]}'
+	inside "probe syscall $nr_getpriority 0 0; probe syscall $nr_getpriority 1 0; probe syscall $nr_getpriority 2 0"
+	assert_output "ENOSPC
+ENOSPC
+ok"
+}
+
+@test "system calls that are newer than the profile are ENOSYS, not EPERM" {
+	# allow-list of calls that are all older than clone3 (435) and openat2 (437)
+	seccomp SCMP_ACT_ERRNO
+	config '.linux.seccomp.syscalls = [{"names": $n, "action": "SCMP_ACT_ALLOW"}]' --argjson n "$(
+		sed -e '/close_range/d; /faccessat2/d' -e 's/^/"/; s/$/",/' <<<"$common_calls" | tr -d '\n' | sed 's/,$//; s/^/[/; s/$/]/'
+	)"
+	args /bin/probe syscall 451 0
+	run rt run --bundle "$BUNDLE" "$ID" </dev/null
+	assert_output ENOSYS
+	# inside the profile's time the default action holds
+	args /bin/probe syscall $nr_getpriority 0 0
+	run rt run --bundle "$BUNDLE" "$ID" </dev/null
+	assert_output EPERM
+}
+
+@test "names that this library does not know are ignored" {
+	seccomp SCMP_ACT_ALLOW '{"names":["no_such_call","getpriority"],"action":"SCMP_ACT_ERRNO","errnoRet":28}'
+	inside "probe syscall $nr_getpriority 0 0"
+	assert_line ENOSPC
+}
+
+@test "a filter that denies what the runtime itself needs works without noNewPrivileges" {
+	# loaded before capabilities are dropped: setuid and co. must have been done by then or be allowed
+	config '.process.noNewPrivileges = false'
+	seccomp SCMP_ACT_ALLOW '{"names":["getpriority","mount","umount2","pivot_root","unshare","setns","clone3"],"action":"SCMP_ACT_ERRNO","errnoRet":28}'
+	inside "grep -E '^(NoNewPrivs|Seccomp:)' /proc/self/status; probe syscall $nr_getpriority 0 0"
+	assert_line $'NoNewPrivs:\t0'
+	assert_line $'Seccomp:\t2'
+	assert_line ENOSPC
+}
+
+@test "an ordinary user without noNewPrivileges has the filter too" {
+	config '.process.noNewPrivileges = false | .process.user = {"uid": 1000, "gid": 1000}'
+	seccomp SCMP_ACT_ALLOW '{"names":["getpriority"],"action":"SCMP_ACT_ERRNO","errnoRet":28}'
+	inside "grep ^Seccomp: /proc/self/status; probe syscall $nr_getpriority 0 0; id -u"
+	assert_line $'Seccomp:\t2'
+	assert_line ENOSPC
+	assert_line 1000
+}
+
+@test "with noNewPrivileges the filter may even deny what is needed to set credentials" {
+	seccomp SCMP_ACT_ALLOW '{"names":["setuid","setresuid","setgid","setresgid","setgroups","capset","prctl","chdir"],"action":"SCMP_ACT_ERRNO","errnoRet":28}'
+	config '.process.user = {"uid": 1000, "gid": 1000}'
+	inside_ok 'id -u'
+	assert_output 1000
+}
+
+@test "flags: LOG and SPEC_ALLOW; an unknown one is an error" {
+	seccomp SCMP_ACT_ALLOW '{"names":["getpriority"],"action":"SCMP_ACT_ERRNO"}'
+	config '.linux.seccomp.flags = ["SECCOMP_FILTER_FLAG_LOG", "SECCOMP_FILTER_FLAG_SPEC_ALLOW"]'
+	inside_ok 'grep -E "^(Seccomp:|Speculation_Store)" /proc/self/status'
+	assert_line $'Seccomp:\t2'
+	config '.linux.seccomp.flags = ["SECCOMP_FILTER_FLAG_TEAPOT"]'
+	run rt run --bundle "$BUNDLE" "$ID" </dev/null
+	assert_fails SECCOMP_FILTER_FLAG_TEAPOT
+}
+
+@test "errors: unknown action, unknown operator, unknown architecture, errnoRet that cannot be carried" {
+	seccomp SCMP_ACT_TEAPOT
+	run rt run --bundle "$BUNDLE" "$ID" </dev/null
+	assert_fails SCMP_ACT_TEAPOT
+	seccomp SCMP_ACT_ALLOW '{"names":["mkdir"],"action":"SCMP_ACT_ERRNO","args":[{"index":0,"op":"SCMP_CMP_TEAPOT","value":0}]}'
+	run rt run --bundle "$BUNDLE" "$ID" </dev/null
+	assert_fails SCMP_CMP_TEAPOT
+	seccomp SCMP_ACT_ALLOW
+	config '.linux.seccomp.architectures = ["SCMP_ARCH_TEAPOT"]'
+	run rt run --bundle "$BUNDLE" "$ID" </dev/null
+	assert_fails SCMP_ARCH_TEAPOT
+	seccomp SCMP_ACT_ALLOW '{"names":["mkdir"],"action":"SCMP_ACT_KILL","errnoRet":1}'
+	run rt run --bundle "$BUNDLE" "$ID" </dev/null
+	assert_fails errnoRet
+	seccomp SCMP_ACT_ALLOW
+	config '.linux.seccomp.defaultErrnoRet = 1'
+	run rt run --bundle "$BUNDLE" "$ID" </dev/null
+	assert_fails defaultErrnoRet
+	assert_clean
+}
+
+@test "exec has the container's filter" {
+	seccomp SCMP_ACT_ALLOW '{"names":["getpriority"],"action":"SCMP_ACT_ERRNO","errnoRet":28}'
+	started
+	in_exec probe syscall $nr_getpriority 0 0
+	assert_output ENOSPC
+	in_exec grep ^Seccomp: /proc/self/status
+	assert_output $'Seccomp:\t2'
+}
+
+@test "the cache of compiled filters is no container, and the second run has the same filter" {
+	seccomp SCMP_ACT_ALLOW '{"names":["getpriority"],"action":"SCMP_ACT_ERRNO","errnoRet":28}'
+	for _ in 1 2; do
+		inside "probe syscall $nr_getpriority 0 0; probe syscall $nr_mkdir 0"
+		assert_output "ENOSPC
+EFAULT"
+	done
+	run rt list -q
+	assert_output ''
+	# another profile is not served from it
+	seccomp SCMP_ACT_ALLOW '{"names":["getpriority"],"action":"SCMP_ACT_ERRNO","errnoRet":29}'
+	inside "probe syscall $nr_getpriority 0 0"
+	assert_output ESPIPE
+}
+
+@test "NOTIFY: the listener gets the descriptor and the state, and answers" {
+	receiver seccomp
+	seccomp SCMP_ACT_ALLOW '{"names":["mkdir"],"action":"SCMP_ACT_NOTIFY"}'
+	config '.linux.seccomp.listenerPath = $p | .linux.seccomp.listenerMetadata = "some metadata" | .annotations = {"a": "b"}' --arg p "$T/seccomp.sock"
+	inside "probe syscall $nr_mkdir 0"
+	assert_output EADDRNOTAVAIL
+	jq -e --arg id "$ID" --arg b "$BUNDLE" '(.ociVersion | test("^1\\.")) and .fds == ["seccompFd"] and (.pid | type == "number" and . > 0) and
+		.metadata == "some metadata" and .state.id == $id and .state.bundle == $b and .state.status == "creating" and
+		.state.annotations == {"a": "b"} and (.state.ociVersion | test("^1\\."))' "$T/seccomp/seccomp-state"
+	assert_eq "$(cat "$T/seccomp/count")" '1 fds'
+}
+
+@test "NOTIFY: no listener is an error, and leaves nothing" {
+	seccomp SCMP_ACT_ALLOW '{"names":["mkdir"],"action":"SCMP_ACT_NOTIFY"}'
+	config '.linux.seccomp.listenerPath = $p' --arg p "$T/nobody.sock"
+	run rt run --bundle "$BUNDLE" "$ID" </dev/null
+	assert_fails "$T/nobody.sock"
+	assert_clean
+	config 'del(.linux.seccomp.listenerPath)'
+	run rt run --bundle "$BUNDLE" "$ID" </dev/null
+	assert_fails listenerPath
+	seccomp SCMP_ACT_ALLOW
+	config '.linux.seccomp.listenerMetadata = "x"'
+	run rt run --bundle "$BUNDLE" "$ID" </dev/null
+	assert_fails listenerMetadata
+}
+
+@test "NOTIFY on write, or as default action, is refused" {
+	seccomp SCMP_ACT_ALLOW '{"names":["write"],"action":"SCMP_ACT_NOTIFY"}'
+	config '.linux.seccomp.listenerPath = $p' --arg p "$T/x.sock"
+	run rt run --bundle "$BUNDLE" "$ID" </dev/null
+	assert_fails write
+	seccomp SCMP_ACT_NOTIFY
+	config '.linux.seccomp.listenerPath = $p' --arg p "$T/x.sock"
+	run rt run --bundle "$BUNDLE" "$ID" </dev/null
+	assert_fails
+}
+
+@test "a filter loaded before start may forbid prctl: nothing of the runtime's own comes after it" {
+	config '.process.noNewPrivileges = false | .linux.seccomp = {"defaultAction": "SCMP_ACT_ALLOW",
+		"syscalls": [{"names": ["prctl"], "action": "SCMP_ACT_ERRNO"}]}'
+	inside_ok 'grep ^Seccomp: /proc/self/status'
+	assert_eq "$(awk '{ print $2 }' <<<"$output")" 2
+}

@@ -1,0 +1,14 @@
+#!/bin/sh
+# run-tests: sanitizers
+#
+# Tests of the shim, as TAP.  Environment: SHIM (the shim), OCI_RT (a runtime;
+# RUNTIME overrides it, without both: Debian's runc), BUILD (build directory).
+here=$(cd "$(dirname "$0")" && pwd)
+: "${BUILD:=${OCI_BUILD:-$here/../..}}"
+: "${SHIM:=$BUILD/containerd-shim-oci-rt-v2}"
+export BUILD SHIM
+if [ "$(id -u)" != 0 ]; then
+	echo "1..0 # SKIP the shim's tests need root"
+	exit 0
+fi
+exec python3 "$here/run.py" "$@"
