@@ -113,7 +113,7 @@ static int run(struct runtime *rt, const struct arguments *args, struct error *e
 			error_wrap(err, "%s container \"%s\"", job.pre_dump ? "pre-dump" : "checkpoint", id);
 	}
 	if (r == 0 && !job.pre_dump && !job.opts.leave_running)
-		r = container_destroy(rt, id, o.state_fd, rt->arena, err);
+		r = container_destroy(rt, id, o.state_fd, false, rt->arena, err);
 	container_close(&o);
 	return r;
 }

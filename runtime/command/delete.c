@@ -64,7 +64,7 @@ static int run(struct runtime *rt, const struct arguments *args, struct error *e
 	r = state_lock(state_fd, false, err);
 	if (r == 0 && !force)
 		r = check_stopped(rt, id, err);
-	return r < 0 ? r : container_destroy(rt, id, state_fd, rt->arena, err);
+	return r < 0 ? r : container_destroy(rt, id, state_fd, force, rt->arena, err);
 }
 
 static const struct command_option options[] = {

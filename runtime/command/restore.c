@@ -16,7 +16,7 @@ static int finish(struct container *c, int status, struct error *err)
 		return status;
 	r = state_lock(c->state_fd, false, err);
 	if (r == 0)
-		r = container_destroy(c->rt, c->id, c->state_fd, c->arena, err);
+		r = container_destroy(c->rt, c->id, c->state_fd, false, c->arena, err);
 	return r < 0 ? r : status;
 }
 

@@ -24,7 +24,7 @@ static int finish(struct container *c, int status, struct error *err)
 
 	if (c->options.keep)
 		return status;
-	r = container_destroy(c->rt, c->id, c->state_fd, c->arena, err);
+	r = container_destroy(c->rt, c->id, c->state_fd, false, c->arena, err);
 	return r < 0 ? r : status;
 }
 

@@ -44,7 +44,7 @@ static void destroy(struct runtime *rt, const struct opened *o, const char *id)
 {
 	struct error err = { 0 };
 
-	if (container_destroy(rt, id, o->state_fd, rt->arena, &err) < 0)
+	if (container_destroy(rt, id, o->state_fd, false, rt->arena, &err) < 0)
 		log_warning("%s", err.msg);
 }
 

@@ -43,8 +43,9 @@ int container_open_publication(struct container *c, struct error *err);
 int container_publish_pid(struct container *c, struct error *err);
 
 /* Everything that `delete` does: kill what is left, replay the journal, poststop hooks, remove the state.
- * The state directory must be locked. */
-int container_destroy(const struct runtime *rt, const char *id, int state_fd, struct arena *a, struct error *err);
+ * The state directory must be locked.  force: a damaged journal is a warning, and what the record names is undone. */
+int container_destroy(const struct runtime *rt, const char *id, int state_fd, bool force, struct arena *a,
+	struct error *err);
 
 /* The parts of container_create() that restore shares.  Write the record of the process c->pid; undo everything after a
  * failure. */

@@ -79,7 +79,8 @@ static void poststop(int state_fd, const struct state *s, struct arena *a)
 	hooks_run_poststop(config, state_json(a, s, STATUS_STOPPED, 0, false, false), a);
 }
 
-int container_destroy(const struct runtime *rt, const char *id, int state_fd, struct arena *a, struct error *err)
+int container_destroy(const struct runtime *rt, const char *id, int state_fd, bool force, struct arena *a,
+	struct error *err)
 {
 	struct error record = { 0 };
 	struct state s = { 0 };
@@ -101,6 +102,11 @@ int container_destroy(const struct runtime *rt, const char *id, int state_fd, st
 	}
 	if (r == 0)
 		r = undo_replay(state_fd, a, err);
+	if (r < 0 && err->code == ERR_CORRUPT && force) {
+		log_warning("delete container \"%s\": %s; what the record names is undone", id, err->msg);
+		error_clear(err);
+		r = 0;
+	}
 	if (r == 0 && known)
 		r = undo_recorded(&s, err);
 	if (r < 0)

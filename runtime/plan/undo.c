@@ -53,7 +53,7 @@ static int undo_one(const char *kind, const char *arg, struct error *err)
 	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
 		if (strcmp(kinds[i].kind, kind) == 0)
 			return kinds[i].undo(arg, err);
-	return error_set(err, ERR_CORRUPT, EINVAL, "journal: unknown kind \"%s\"", kind);
+	return error_set(err, ERR_CORRUPT, EINVAL, "the journal has a line of an unknown kind");
 }
 
 int undo_replay(int state_fd, struct arena *a, struct error *err)

@@ -145,7 +145,7 @@ no_process() { [ -z "$(processes_left)" ]; }
 	rt delete --force "$ID"
 	[ ${#files[@]} -gt 0 ]
 	for name in "${files[@]}"; do
-		for how in empty half garbage; do
+		for how in empty half garbage lines; do
 			started
 			pid=$(pid_of)
 			f=$ROOT/$ID/$name
@@ -153,6 +153,7 @@ no_process() { [ -z "$(processes_left)" ]; }
 			empty) : >"$f" ;;
 			half) truncate -s $(($(stat -c %s "$f") / 2)) "$f" ;;
 			garbage) head -c 200 /dev/urandom >"$f" ;;
+			lines) printf 'unknown \33[31mkind\ncgroup relative\n' >"$f" ;;
 			esac
 			run rt state "$ID"
 			[ "$status" = 0 ] || assert_fails
