@@ -16,7 +16,7 @@ PACKAGES_ROOTFS=(busybox-static)
 
 # to test: unit tests, integration tests, the virtual machine, linters
 PACKAGES_TEST=(
-	bats jq python3-minimal libcmocka-dev strace procps iproute2 util-linux
+	bats jq python3-minimal libcmocka-dev strace procps iproute2 util-linux attr time
 	debootstrap clang libclang-rt-14-dev clang-format clang-tidy cppcheck shellcheck
 	e2fsprogs zstd xz-utils qemu-system-x86 uidmap
 	runc crun containerd
