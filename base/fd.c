@@ -7,13 +7,19 @@
 #include <libgen.h>
 #include <limits.h>
 #include <linux/close_range.h>
+#include <linux/memfd.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
+
+#ifndef MFD_EXEC
+#define MFD_EXEC 0x0010U
+#endif
 
 int fd_write_all(int fd, const void *buf, size_t n)
 {
@@ -266,4 +272,31 @@ int fd_wait_readable(int fd, int timeout_ms)
 		if (errno != EINTR)
 			return -errno;
 	}
+}
+
+int fd_memory_executable(const char *name, struct error *err)
+{
+	int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_EXEC);
+
+	if (fd < 0 && errno == EINVAL) /* before Linux 6.3 every memory file is executable */
+		fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	return fd < 0 ? error_sys(err, errno, "make a memory file for a program (%s)", name) : fd;
+}
+
+int fd_memory_seal(int fd)
+{
+	return fcntl(fd, F_ADD_SEALS, FD_MEMORY_SEALS) < 0 ? -errno : 0;
+}
+
+int fd_memory_program(const char *name, const void *elf, size_t len, struct error *err)
+{
+	_cleanup_fd_ int fd = fd_memory_executable(name, err);
+	int r;
+
+	if (fd < 0)
+		return fd;
+	r = fd_write_all(fd, elf, len);
+	if (r == 0)
+		r = fd_memory_seal(fd);
+	return r < 0 ? error_sys(err, -r, "put a program into a memory file (%s)", name) : fd_take(&fd);
 }

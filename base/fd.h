@@ -2,6 +2,7 @@
 #ifndef OCI_RT_BASE_FD_H
 #define OCI_RT_BASE_FD_H
 
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
@@ -61,6 +62,18 @@ int fd_recv(int sock, void *data, size_t len);
 
 /* Connect to an AF_UNIX stream socket; paths longer than sun_path go through their directory. */
 int fd_connect_unix(const char *path, struct error *err);
+
+/* What keeps a memory file as it is. */
+#define FD_MEMORY_SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
+
+/* A memory file that can be executed; empty, and not yet sealed. */
+int fd_memory_executable(const char *name, struct error *err);
+
+/* Nobody can change the memory file any more, not even who holds a descriptor. */
+int fd_memory_seal(int fd);
+
+/* A program in memory: its ELF file in a sealed memory file. */
+int fd_memory_program(const char *name, const void *elf, size_t len, struct error *err);
 
 /* Mark everything from first upwards close-on-exec. */
 int fd_cloexec_from(unsigned int first);

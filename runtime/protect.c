@@ -5,21 +5,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <link.h>
-#include <linux/memfd.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/fd.h"
-
-#ifndef MFD_EXEC
-#define MFD_EXEC 0x0010U
-#endif
-
-#define SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
 
 extern char **environ;
 
@@ -72,18 +64,17 @@ int protect_self(char **argv, struct error *err)
 	if (self < 0)
 		return error_sys(err, errno, "open the runtime's own binary");
 	seals = fcntl(self, F_GET_SEALS);
-	if (seals >= 0 && (seals & SEALS) == SEALS)
+	if (seals >= 0 && (seals & FD_MEMORY_SEALS) == FD_MEMORY_SEALS)
 		return 0;
-	fd = memfd_create("oci-rt", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_EXEC);
-	if (fd < 0 && errno == EINVAL) /* before Linux 6.3 every memory file is executable */
-		fd = memfd_create("oci-rt", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	fd = fd_memory_executable("oci-rt", err);
 	if (fd < 0)
-		return error_sys(err, errno, "make a memory file for a copy of the runtime");
+		return fd;
 	r = copy(self, fd);
 	if (r < 0)
 		return error_sys(err, -r, "copy the runtime's binary to a memory file");
-	if (fcntl(fd, F_ADD_SEALS, SEALS) < 0)
-		return error_sys(err, errno, "seal the copy of the runtime");
+	r = fd_memory_seal(fd);
+	if (r < 0)
+		return error_sys(err, -r, "seal the copy of the runtime");
 	syscall(SYS_execveat, fd, "", argv, environ, AT_EMPTY_PATH);
 	return error_sys(err, errno, "execute the sealed copy of the runtime");
 }

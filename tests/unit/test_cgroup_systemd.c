@@ -22,6 +22,7 @@
 #include "base/procfs.h"
 #include "runtime/cgroup/dbus.h"
 #include "runtime/cgroup/undo.h"
+#include "runtime/systemd/wire.h"
 
 static const struct property *find(const struct property_list *list, const char *name)
 {
@@ -38,6 +39,80 @@ static uint64_t u64_of(const struct property_list *list, const char *name)
 	assert_non_null(p);
 	assert_int_equal(p->type, PROPERTY_U64);
 	return p->u;
+}
+
+/* --- on the way to the helper ------------------------------------------------------------ */
+
+static const char *const pairs[] = { "/dev/null", "rwm", "char-pts", "rw" };
+static const uint8_t cpus[] = { 0x0f, 0x00, 0x80 };
+
+static void pack(struct wire *w, struct arena *a)
+{
+	struct property_list list = { .arena = a };
+	struct property *p;
+
+	property_add(&list, "Delegate", PROPERTY_BOOL)->boolean = true;
+	property_add(&list, "Slice", PROPERTY_STRING)->string = "";
+	property_add(&list, "Nice", PROPERTY_I32)->i = -5;
+	property_add(&list, "MemoryMax", PROPERTY_U64)->u = UINT64_MAX;
+	property_add(&list, "Share", PROPERTY_DOUBLE)->d = 1.5;
+	property_add(&list, "PIDs", PROPERTY_PIDS)->u = 42;
+	p = property_add(&list, "DeviceAllow", PROPERTY_DEVICES);
+	p->strings = (const char **)pairs;
+	p->count = 4;
+	p->optional = true;
+	property_add(&list, "After", PROPERTY_STRINGS)->count = 0;
+	p = property_add(&list, "AllowedCPUs", PROPERTY_BYTES);
+	p->bytes = cpus;
+	p->count = sizeof cpus;
+	wire_put_u64(w, WIRE_START);
+	wire_put_text(w, "x.scope");
+	wire_put_text(w, NULL);
+	wire_put_properties(w, &list);
+}
+
+static void messages(void **state)
+{
+	struct arena a = ARENA_INIT;
+	struct wire w = { .arena = &a };
+	struct property_list got;
+	const struct property *p;
+
+	(void)state;
+	pack(&w, &a);
+	assert_int_equal(wire_get_u64(&w), WIRE_START);
+	assert_string_equal(wire_get_text(&w), "x.scope");
+	assert_null(wire_get_text(&w));
+	wire_get_properties(&w, &got);
+	assert_false(w.bad);
+	assert_int_equal(w.at, w.len);
+	assert_int_equal(got.count, 9);
+	assert_true(find(&got, "Delegate")->boolean);
+	assert_string_equal(find(&got, "Slice")->string, "");
+	assert_int_equal(find(&got, "Nice")->i, -5);
+	assert_true(u64_of(&got, "MemoryMax") == UINT64_MAX);
+	assert_true(find(&got, "Share")->d == 1.5);
+	assert_int_equal(find(&got, "PIDs")->u, 42);
+	p = find(&got, "DeviceAllow");
+	assert_true(p->optional);
+	assert_int_equal(p->count, 4);
+	assert_string_equal(p->strings[2], "char-pts");
+	assert_int_equal(find(&got, "After")->count, 0);
+	p = find(&got, "AllowedCPUs");
+	assert_memory_equal(p->bytes, cpus, p->count);
+	/* nothing behind the end, and no shorter message is taken for a whole one */
+	assert_int_equal(wire_get_u64(&w), 0);
+	assert_true(w.bad);
+	for (size_t len = 0; len < w.len; len++) {
+		struct wire cut = { .arena = &a, .data = w.data, .len = len };
+
+		wire_get_u64(&cut);
+		wire_get_text(&cut);
+		wire_get_text(&cut);
+		wire_get_properties(&cut, &got);
+		assert_true(cut.bad);
+	}
+	arena_free(&a);
 }
 
 /* --- what is sent ---------------------------------------------------------------------- */
@@ -373,6 +448,7 @@ static void bad_property(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(messages),
 		cmocka_unit_test(annotations),
 		cmocka_unit_test(refused_annotations),
 		cmocka_unit_test(resources),
