@@ -54,7 +54,7 @@ static int poststart(struct runtime *rt, const struct opened *o, const char *id,
 	const char *state;
 	int r;
 
-	r = config_load(o->state_fd, STATE_CONFIG_FILE, "the state directory", rt->arena, &doc, err);
+	r = config_load_copy(o->state_fd, STATE_CONFIG_FILE, rt->arena, &doc, err);
 	if (r < 0)
 		return r;
 	state = state_json(rt->arena, &o->state, STATUS_RUNNING, o->state.pid, false, false);

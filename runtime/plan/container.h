@@ -95,6 +95,7 @@ struct container {
 
 	/* Terminal. */
 	int console_socket_fd; /* connected, or the host side's end for `run` without --console-socket; -1: none */
+	int agent_fd;	       /* connected to the seccomp agent until the filter is loaded, -1: none */
 	int devpts_fd;	       /* container side: the devpts mounted on /dev/pts, -1: none */
 	int console_fd;	       /* container side: the terminal's slave, -1: none */
 	int terminal_master_fd; /* host side of run and exec without --console-socket, -1: none */
@@ -110,7 +111,7 @@ struct container {
 #define CONTAINER_INIT                                                                                                 \
 	{                                                                                                              \
 		.proc_fd = -1, .state_fd = -1, .bundle_fd = -1, .sync_fd = -1, .start_fd = -1, .proof_fd = -1,         \
-		.pidfd = -1, .pid_file_dir_fd = -1, .pidfd_socket_fd = -1, .root_source_fd = -1, .root_fd = -1, .console_socket_fd = -1, .devpts_fd = -1,            \
+		.pidfd = -1, .pid_file_dir_fd = -1, .pidfd_socket_fd = -1, .root_source_fd = -1, .root_fd = -1, .console_socket_fd = -1, .agent_fd = -1, .devpts_fd = -1,            \
 		.console_fd = -1, .terminal_master_fd = -1, .launcher_fd = -1,                                   \
 		.namespace_fd = { -1, -1, -1, -1, -1, -1, -1, -1, -1 }                                                 \
 	}
