@@ -293,7 +293,7 @@ static int open_container(struct runtime *rt, const char *id, struct opened *o, 
 		r = config_load_copy(o->state_fd, STATE_CONFIG_FILE, rt->arena, &doc, err);
 	if (r < 0)
 		return r;
-	w->label = doc.config->linux->mount_label;
+	w->label = mount_label(doc.config, rt->arena);
 	w->namespaces = CLONE_NEWNS;
 	for (size_t i = 0; i < doc.config->linux->namespaces_count; i++)
 		w->userns |= doc.config->linux->namespaces[i].type == CONFIG_NS_USER;

@@ -187,11 +187,16 @@ static int find_program(struct container *c, const struct step *s, struct error 
  */
 static int close_descriptors(struct container *c, const struct step *s, struct error *err)
 {
-	int keep[] = { c->sync_fd, c->start_fd, c->proof_fd, c->proc_fd, c->launcher_fd, c->agent_fd };
+	int keep[] = { c->sync_fd, c->start_fd, c->proof_fd, c->proc_fd, c->launcher_fd, c->agent_fd, c->hook_stdout_fd,
+		c->hook_stderr_fd };
 	unsigned int first = 3 + c->options.preserve_fds;
+	const struct config_hooks *hooks = c->config->hooks;
 	int r = fd_cloexec_from(first);
 
 	(void)s;
+	/* Those of startContainer are still to come. */
+	if (!hooks || !hooks->start_container.count)
+		keep[6] = keep[7] = -1;
 	if (r == 0)
 		r = fd_close_except(first, keep, sizeof keep / sizeof *keep);
 	if (r < 0)

@@ -105,16 +105,6 @@ static int load_step(struct container *c, const struct step *s, struct error *er
 	return r < 0 ? r : 0;
 }
 
-static const char *annotation(const struct container *c, const char *key)
-{
-	const struct config_map *m = &c->config->annotations;
-
-	for (size_t i = 0; i < m->count; i++)
-		if (strcmp(m->items[i].key, key) == 0)
-			return m->items[i].value;
-	return NULL;
-}
-
 static unsigned int flags_of(const struct config_seccomp *p, bool notifies)
 {
 	unsigned int flags = 0;
@@ -153,7 +143,7 @@ int seccomp_plan(struct container *c, struct error *err)
 
 	if (!p || !c->process)
 		return 0;
-	fail = annotation(c, FAIL_UNKNOWN);
+	fail = config_map_get(&c->config->annotations, FAIL_UNKNOWN);
 	f = arena_new(c->arena, struct filter);
 	f->profile = (struct seccomp_profile){p, fail && strcmp(fail, "0") != 0 && strcmp(fail, "false") != 0};
 	f->notifies = uses_notify(p);
@@ -164,7 +154,7 @@ int seccomp_plan(struct container *c, struct error *err)
 	if (f->notifies) {
 		f->notify = (struct seccomp_notify){p->listener_path, p->listener_metadata, NULL};
 		if (!f->notify.path)
-			f->notify.path = annotation(c, RECEIVER);
+			f->notify.path = config_map_get(&c->config->annotations, RECEIVER);
 		if (!f->notify.path)
 			f->notify.path = getenv(RECEIVER_VARIABLE);
 		if (!f->notify.path) {

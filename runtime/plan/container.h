@@ -93,6 +93,8 @@ struct container {
 	int root_source_fd; /* host side: O_PATH of the directory, or the detached mount when host_opens */
 	int root_fd;	    /* container side: O_PATH of the mounted root; every path below it starts here */
 
+	int hook_stdout_fd, hook_stderr_fd; /* where hooks write, -1: into the error message */
+
 	/* Terminal. */
 	int console_socket_fd; /* connected, or the host side's end for `run` without --console-socket; -1: none */
 	int agent_fd;	       /* connected to the seccomp agent until the filter is loaded, -1: none */
@@ -111,7 +113,7 @@ struct container {
 #define CONTAINER_INIT                                                                                                 \
 	{                                                                                                              \
 		.proc_fd = -1, .state_fd = -1, .bundle_fd = -1, .sync_fd = -1, .start_fd = -1, .proof_fd = -1,         \
-		.pidfd = -1, .pid_file_dir_fd = -1, .pidfd_socket_fd = -1, .root_source_fd = -1, .root_fd = -1, .console_socket_fd = -1, .agent_fd = -1, .devpts_fd = -1,            \
+		.pidfd = -1, .pid_file_dir_fd = -1, .pidfd_socket_fd = -1, .root_source_fd = -1, .root_fd = -1, .console_socket_fd = -1, .agent_fd = -1, .hook_stdout_fd = -1, .hook_stderr_fd = -1, .devpts_fd = -1,            \
 		.console_fd = -1, .terminal_master_fd = -1, .launcher_fd = -1,                                   \
 		.namespace_fd = { -1, -1, -1, -1, -1, -1, -1, -1, -1 }                                                 \
 	}
