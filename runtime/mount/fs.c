@@ -131,6 +131,8 @@ int mount_new(const char *type, const char *source, const struct mount_options *
 	if (r < 0)
 		return r;
 	if (fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0) {
+		if (errno == EINVAL && label && strncmp(label, "context=", 8) != 0)
+			error_hint(err, "SELinux does not take every kind of context for every filesystem: \"%s\" may be the reason", label);
 		r = error_sys(err, errno, "create the %s filesystem", type);
 		kernel_message(fs, err);
 		return r;
