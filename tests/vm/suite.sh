@@ -25,7 +25,7 @@ GUESTS=(
 	'systemd   | | OCI_RT_TEST_MANAGER=systemd | cgroups update devices lifecycle exec process output hooks seccomp
 		descriptors robustness systemd'
 	'selinux   | --lsm selinux  | | selinux exec mounts'
-	'enforcing | --lsm selinux --enforcing | | selinux'
+	'enforcing | --lsm selinux --enforcing | | selinux-enforcing'
 	'apparmor  | --lsm apparmor | | apparmor exec'
 )
 
