@@ -15,27 +15,27 @@ here=$PWD
 : "${OCI_BUILD:=$here/../../build}" "${OCI_RT:=$OCI_BUILD/oci-rt}"
 
 GUESTS=(
-	'v2        | | | cgroups update devices exec rootless'
+	'v2        | | | cgroups update devices exec rootless systemd'
 	'selinux   | --lsm selinux  | | selinux'
 	'apparmor  | --lsm apparmor | | apparmor'
 )
 [ -z "${OCI_RT_TEST_LONG:-}" ] || GUESTS=(
 	'v2        | | | cgroups update devices lifecycle exec rootless namespaces mounts process output options hooks
-		seccomp descriptors sysctl security robustness conformance/linux'
+		seccomp descriptors sysctl security robustness systemd conformance/linux'
 	'systemd   | | OCI_RT_TEST_MANAGER=systemd | cgroups update devices lifecycle exec process output hooks seccomp
-		descriptors robustness systemd'
+		descriptors robustness'
 	'selinux   | --lsm selinux  | | selinux exec mounts'
 	'enforcing | --lsm selinux --enforcing | | selinux-enforcing'
 	'apparmor  | --lsm apparmor | | apparmor exec'
 )
 
-# by hand: tests/vm/suite.sh exec mounts, or tests/vm/suite.sh --guest selinux
+# by hand: tests/vm/suite.sh exec mounts, or tests/vm/suite.sh --guest selinux; VM_VARIABLES='NAME=VALUE'
 case ${1:-} in
 --guest)
 	mapfile -t GUESTS < <(printf '%s\0' "${GUESTS[@]}" | grep -z "^$2 " | tr '\n\0' ' \n')
 	[ ${#GUESTS[@]} -gt 0 ] || { echo "suite.sh: no guest $2" >&2; exit 2; }
 	;;
-?*) GUESTS=("v2 | | | $*") ;;
+?*) GUESTS=("v2 | | ${VM_VARIABLES:-} | $*") ;;
 esac
 
 skip_all() {
