@@ -76,7 +76,7 @@ struct container {
 	uint32_t joined;     /* CLONE_NEW* of those joined by path */
 	int namespace_fd[CONFIG_NS_COUNT]; /* of those joined, -1 otherwise; exec: a pidfd */
 	int init_pidfd;	     /* exec: the container's first process */
-	uint32_t init_namespaces; /* exec: CLONE_NEW* of those it is in that the configuration does not name */
+	uint32_t init_namespaces; /* exec: CLONE_NEWTIME when its time namespace is another one */
 	bool userns;	     /* the container's user namespace is not the runtime's (new or joined) */
 	bool host_opens;     /* mount sources are opened on the host side: the container side may not reach them */
 

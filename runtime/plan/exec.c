@@ -43,8 +43,8 @@ static int close_host(struct container *c, struct error *err)
 	return 0;
 }
 
-/* A restored container is in a time namespace that its configuration does not name: criu makes it, so that clocks go
- * on where they were. */
+/* The configuration does not tell: a restored container is in a time namespace that it does not name (criu makes it, so
+ * that clocks go on where they were), and one without privileges enters its own with the program's execve only. */
 static bool has_other_clocks(const struct container *c, pid_t init)
 {
 	struct stat its, ours;
@@ -59,12 +59,12 @@ static bool has_other_clocks(const struct container *c, pid_t init)
 static int enter(struct container *c, struct error *err)
 {
 	const struct config_linux *l = c->config->linux;
-	int flags = (int)c->init_namespaces, r;
+	int flags = 0, r;
 
 	for (size_t i = 0; i < l->namespaces_count; i++)
 		flags |= (int)namespace_flag(l->namespaces[i].type);
 	/* The cgroup facility enters the cgroup namespace, when the process is in its cgroups. */
-	flags &= ~CLONE_NEWCGROUP;
+	flags = (flags & ~(CLONE_NEWCGROUP | CLONE_NEWTIME)) | (int)c->init_namespaces;
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
 		return error_sys(err, errno, "hide the process");
 	if (flags && setns(c->init_pidfd, flags) < 0) {
