@@ -10,6 +10,7 @@
 #include <linux/memfd.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -235,6 +236,40 @@ int fd_cloexec_from(unsigned int first)
 			return -errno;
 	}
 	return 0;
+}
+
+static int close_between(unsigned int first, unsigned int last)
+{
+	if (first > last || syscall(SYS_close_range, first, last, 0) == 0)
+		return 0;
+	if (errno != ENOSYS)
+		return -errno;
+	for (unsigned int fd = first, end = (unsigned int)sysconf(_SC_OPEN_MAX); fd <= last && fd < end; fd++)
+		close((int)fd);
+	return 0;
+}
+
+static int compare(const void *a, const void *b)
+{
+	int x = *(const int *)a, y = *(const int *)b;
+
+	return (x > y) - (x < y);
+}
+
+int fd_close_except(unsigned int first, int *keep, size_t count)
+{
+	int r;
+
+	qsort(keep, count, sizeof *keep, compare);
+	for (size_t i = 0; i < count; i++) {
+		if (keep[i] < 0 || (unsigned int)keep[i] < first)
+			continue;
+		r = (unsigned int)keep[i] > first ? close_between(first, (unsigned int)keep[i] - 1) : 0;
+		if (r < 0)
+			return r;
+		first = (unsigned int)keep[i] + 1;
+	}
+	return close_between(first, ~0u);
 }
 
 int fd_sanitise_stdio(void)

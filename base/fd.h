@@ -78,6 +78,10 @@ int fd_memory_program(const char *name, const void *elf, size_t len, struct erro
 /* Mark everything from first upwards close-on-exec. */
 int fd_cloexec_from(unsigned int first);
 
+/* Close everything from first upwards but the count descriptors in keep, which is sorted; those below first, -1 among
+ * them, do not matter. */
+int fd_close_except(unsigned int first, int *keep, size_t count);
+
 /* Make sure that 0, 1 and 2 are open, so that no later open() lands there. */
 int fd_sanitise_stdio(void);
 

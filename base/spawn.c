@@ -44,10 +44,14 @@ static void __attribute__((noreturn)) child(const struct spawn *s, int in, int o
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	if (dup2(in, 0) < 0)
 		goto fail;
-	if (s->capture ? dup2(out, 1) < 0 || dup2(out, 2) < 0
-		       : (s->stdout_fd >= 0 && dup2(s->stdout_fd, 1) < 0) ||
-				 (s->stderr_fd >= 0 && dup2(s->stderr_fd, 2) < 0))
-		goto fail;
+	for (int fd = 1; fd <= 2; fd++) {
+		int to = fd == 1 ? s->stdout_fd : s->stderr_fd;
+
+		if (to < 0 && s->capture)
+			to = out;
+		if (to >= 0 && dup2(to, fd) < 0)
+			goto fail;
+	}
 	if (fd_cloexec_from(3) < 0)
 		goto fail;
 	execve(s->path, (char *const *)(s->argv ? s->argv : fallback),

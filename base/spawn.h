@@ -17,8 +17,8 @@ struct spawn {
 	const void *input;	  /* bytes for stdin, or NULL for /dev/null; a program that does not read them is fine */
 	size_t input_len;
 	int timeout_ms;		  /* ≤ 0: none; then the process group is killed */
-	int stdout_fd, stderr_fd; /* -1: the caller's */
-	bool capture;		  /* keep the first 4 KiB of stdout and stderr in `output` */
+	int stdout_fd, stderr_fd; /* -1: captured, or the caller's */
+	bool capture;		  /* keep the first 4 KiB of what goes nowhere else in `output` */
 	char *output;		  /* set when capture: arena memory */
 };
 

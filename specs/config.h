@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/json_types.h"
 
@@ -31,6 +32,15 @@ struct config_map {
 	struct config_key_value *items;
 	size_t count;
 };
+
+/* The value behind a key, or NULL. */
+static inline const char *config_map_get(const struct config_map *m, const char *key)
+{
+	for (size_t i = 0; i < m->count; i++)
+		if (strcmp(m->items[i].key, key) == 0)
+			return m->items[i].value;
+	return NULL;
+}
 
 /* --- process ------------------------------------------------------------- */
 

@@ -120,6 +120,12 @@ int cgroup_enter_self(const struct cgroup *cg, struct error *err);
  * CLONE_INTO_CGROUP. */
 int cgroup_enter_pid(const struct cgroup *cg, pid_t pid, struct error *err);
 
+/* v2, annotation run.oci.delegate-cgroup: is there to be a cgroup below the container's, without limits, for its
+ * processes to manage? */
+bool cgroup_has_payload(const struct cgroup *cg);
+/* Make it, give it to uid, and move the process there. */
+int cgroup_enter_payload(const struct cgroup *cg, uid_t uid, pid_t pid, struct error *err);
+
 /* Is the process in the container's cgroup, in every hierarchy?  An error names the one where it is not. */
 int cgroup_verify(const struct cgroup *cg, int proc_fd, pid_t pid, struct error *err);
 

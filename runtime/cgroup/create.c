@@ -298,6 +298,12 @@ void v2_enable(struct hierarchy *h, uint32_t wanted, uint32_t needed)
 	}
 }
 
+void v2_hand_down(const struct hierarchy *h)
+{
+	enable_at(h->m->fd, read_controllers(h->m->fd, "cgroup.controllers") & ~read_controllers(h->m->fd, "cgroup.subtree_control"),
+		0);
+}
+
 uint32_t v2_available(const struct hierarchy *h)
 {
 	return hierarchy_open(h) < 0 ? 0 : read_controllers(h->m->fd, "cgroup.controllers");
@@ -371,21 +377,25 @@ int cgroup_make_below(struct cgroup *cg, struct hierarchy *h, const char *name, 
 	return 0;
 }
 
+int v2_give(int dir, const char *path, uid_t uid, struct error *err)
+{
+	char files[1024], *save = NULL;
+
+	if (cg_read_at(AT_FDCWD, "/sys/kernel/cgroup/delegate", files, sizeof files) <= 0)
+		strcpy(files, "cgroup.procs\ncgroup.subtree_control\ncgroup.threads");
+	if (fchownat(dir, "", uid, (gid_t)-1, AT_EMPTY_PATH) < 0)
+		return error_sys(err, errno, "give cgroup %s to user %u", path, uid);
+	for (char *f = strtok_r(files, "\n", &save); f; f = strtok_r(NULL, "\n", &save))
+		if (!strchr(f, '/') && fchownat(dir, f, uid, (gid_t)-1, AT_SYMLINK_NOFOLLOW) < 0 && errno != ENOENT)
+			return error_sys(err, errno, "give %s/%s to user %u", path, f, uid);
+	return 0;
+}
+
 int cgroup_delegate(const struct cgroup *cg, uid_t uid, struct error *err)
 {
 	const struct hierarchy *h = cgroup_unified(cg);
-	char files[1024], *save = NULL;
 
-	if (!h || hierarchy_open(h) < 0)
-		return 0;
-	if (cg_read_at(AT_FDCWD, "/sys/kernel/cgroup/delegate", files, sizeof files) <= 0)
-		strcpy(files, "cgroup.procs\ncgroup.subtree_control\ncgroup.threads");
-	if (fchownat(h->m->fd, "", uid, (gid_t)-1, AT_EMPTY_PATH) < 0)
-		return error_sys(err, errno, "give cgroup %s to user %u", h->m->path, uid);
-	for (char *f = strtok_r(files, "\n", &save); f; f = strtok_r(NULL, "\n", &save))
-		if (!strchr(f, '/') && fchownat(h->m->fd, f, uid, (gid_t)-1, AT_SYMLINK_NOFOLLOW) < 0 && errno != ENOENT)
-			return error_sys(err, errno, "give %s/%s to user %u", h->m->path, f, uid);
-	return 0;
+	return h && hierarchy_open(h) == 0 ? v2_give(h->m->fd, h->m->path, uid, err) : 0;
 }
 
 /* --- one hierarchy --------------------------------------------------------------------- */

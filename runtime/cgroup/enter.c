@@ -298,9 +298,11 @@ int cgroup_verify(const struct cgroup *cg, int proc_fd, pid_t pid, struct error 
 		return r;
 	for (size_t i = 0; i < cg->count; i++) {
 		const struct hierarchy *h = &cg->h[i];
-		const char *path = host_proc_cgroup(cg->arena, text, h->key);
+		const char *path = host_proc_cgroup(cg->arena, text, h->key), *rel = h->rel;
 
-		if (path && h->rel && strcmp(path + strspn(path, "/"), h->rel) == 0)
+		if (rel && cg->payload)
+			rel = arena_printf(cg->arena, "%s/%s", rel, cg->payload);
+		if (path && rel && strcmp(path + strspn(path, "/"), rel) == 0)
 			continue;
 		/* Where the caller's view of the hierarchy is shifted (a cgroup namespace, a mount of a part), the
 		 * directory itself tells. */

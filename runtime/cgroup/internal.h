@@ -111,6 +111,7 @@ struct cgroup {
 	const char *slice, *unit;
 	const char *subgroup; /* v2: the cgroup below the unit's that the container gets, or NULL: the unit's own */
 	bool user_bus;
+	const char *payload; /* v2: below the container's cgroup, its first process's own; or NULL */
 	struct dbus *attach; /* exec: systemd has to move the process, over this connection */
 };
 
@@ -170,6 +171,10 @@ int cgroup_make_below(struct cgroup *cg, struct hierarchy *h, const char *name, 
 int cgroup_make(struct cgroup *cg, size_t index, const struct config_resources *res, struct error *err);
 /* v2: let uid divide the container's cgroup: it owns the directory and the files of /sys/kernel/cgroup/delegate. */
 int cgroup_delegate(const struct cgroup *cg, uid_t uid, struct error *err);
+/* The same with any directory of v2; path is for messages. */
+int v2_give(int dir, const char *path, uid_t uid, struct error *err);
+/* v2: hand down to the levels below h what it has. */
+void v2_hand_down(const struct hierarchy *h);
 /* Argument of the undo. */
 const char *cgroup_undo_arg(const struct cgroup *cg, size_t index);
 /* v2: have the wanted controllers handed down to h, as far as the levels above let it; needed: those that have limits. */
@@ -178,6 +183,11 @@ void v2_enable(struct hierarchy *h, uint32_t wanted, uint32_t needed);
 uint32_t v2_available(const struct hierarchy *h);
 /* v2: say why controller c does not work in h. */
 int v2_missing_error(const struct hierarchy *h, enum controller c, struct error *err);
+
+/* --- the payload's cgroup (payload.c) ------------------------------------------ */
+
+/* What the annotation says of it. */
+int payload_read(struct cgroup *cg, struct error *err);
 
 /* --- limits ----------------------------------------------------------------- */
 

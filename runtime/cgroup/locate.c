@@ -112,12 +112,8 @@ static int own_path(struct arena *a, const struct host_hierarchy *hh, const char
 /* crun makes one called "container" unless told otherwise; here none is made unless asked for. */
 static int read_subgroup(struct cgroup *cg, struct error *err)
 {
-	const struct config_map *map = cg->annotations;
-	const char *name = NULL, *why = NULL;
+	const char *name = cg->annotations ? config_map_get(cg->annotations, SUBGROUP_ANNOTATION) : NULL, *why = NULL;
 
-	for (size_t i = 0; map && i < map->count; i++)
-		if (strcmp(map->items[i].key, SUBGROUP_ANNOTATION) == 0)
-			name = map->items[i].value;
 	if (!name || !*name)
 		return 0;
 	if (strchr(name, '/') || strchr(name, '\n') || strcmp(name, ".") == 0 || strcmp(name, "..") == 0 || strlen(name) > NAME_MAX)
@@ -196,6 +192,8 @@ int cgroup_place(struct arena *a, const struct cgroup_request *rq, const struct 
 		return 0;
 	cg->version = host->version;
 	r = place_relative(a, rq, cg, &rel, err);
+	if (r == 0)
+		r = payload_read(cg, err);
 	if (r < 0)
 		return r;
 	if (cg->user_bus)

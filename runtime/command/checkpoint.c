@@ -86,7 +86,7 @@ static int dump(struct runtime *rt, struct criu_job *job, const struct opened *o
 {
 	struct dump_target target = { &o->state, NULL, o->cgroup, o->proc_fd };
 	struct config_document doc = { 0 };
-	int r = config_load(o->state_fd, STATE_CONFIG_FILE, "the state directory", rt->arena, &doc, err);
+	int r = config_load_copy(o->state_fd, STATE_CONFIG_FILE, rt->arena, &doc, err);
 
 	if (r < 0)
 		return r;

@@ -202,7 +202,7 @@ static int load(struct container *c, const struct opened *o, const struct argume
 	unsigned int preserve;
 	int r;
 
-	r = config_load(o->state_fd, STATE_CONFIG_FILE, "the state directory", c->arena, &doc, err);
+	r = config_load_copy(o->state_fd, STATE_CONFIG_FILE, c->arena, &doc, err);
 	if (r < 0)
 		return r;
 	c->config = doc.config;

@@ -30,7 +30,11 @@ static const char *const unsafe_annotations[] = {
 #if FEATURE_SYSTEMD
 	"org.systemd.property.",
 #endif
+	"run.oci.delegate-cgroup",
+	"run.oci.hooks.stderr",
+	"run.oci.hooks.stdout",
 	"run.oci.keep_original_groups",
+	"run.oci.mount_context_type",
 	"run.oci.seccomp.receiver",
 	"run.oci.seccomp_fail_unknown_syscall",
 	"run.oci.systemd.subgroup",

@@ -290,10 +290,10 @@ static int open_container(struct runtime *rt, const char *id, struct opened *o, 
 	if (r == 0 && (o->status == STATUS_STOPPED || o->status == STATUS_CREATING))
 		r = error_set(err, ERR_NOT_RUNNING, ESRCH, "container not running: no such process");
 	if (r == 0)
-		r = config_load(o->state_fd, STATE_CONFIG_FILE, "the state directory", rt->arena, &doc, err);
+		r = config_load_copy(o->state_fd, STATE_CONFIG_FILE, rt->arena, &doc, err);
 	if (r < 0)
 		return r;
-	w->label = doc.config->linux->mount_label;
+	w->label = mount_label(doc.config, rt->arena);
 	w->namespaces = CLONE_NEWNS;
 	for (size_t i = 0; i < doc.config->linux->namespaces_count; i++)
 		w->userns |= doc.config->linux->namespaces[i].type == CONFIG_NS_USER;

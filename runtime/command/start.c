@@ -51,18 +51,22 @@ static void destroy(struct runtime *rt, const struct opened *o, const char *id)
 static int poststart(struct runtime *rt, const struct opened *o, const char *id, struct error *err)
 {
 	struct config_document doc = { 0 };
+	struct hook_output output;
 	const char *state;
 	int r;
 
-	r = config_load(o->state_fd, STATE_CONFIG_FILE, "the state directory", rt->arena, &doc, err);
+	r = config_load_copy(o->state_fd, STATE_CONFIG_FILE, rt->arena, &doc, err);
+	if (r == 0)
+		r = hooks_output_open(doc.config, &output, err);
 	if (r < 0)
 		return r;
 	state = state_json(rt->arena, &o->state, STATUS_RUNNING, o->state.pid, false, false);
 	for (size_t i = 0; r == 0 && i < doc.config->hooks->poststart.count; i++) {
-		r = hooks_run_one(&doc.config->hooks->poststart.items[i], "poststart", state, NULL, rt->arena, err);
+		r = hooks_run_one(&doc.config->hooks->poststart.items[i], "poststart", state, NULL, &output, rt->arena, err);
 		if (r < 0)
 			error_path(err, "hooks.poststart[%zu]", i);
 	}
+	hooks_output_close(&output);
 	/* Since 1.3 a failing poststart hook ends the container. */
 	if (r < 0)
 		destroy(rt, o, id);

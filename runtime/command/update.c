@@ -139,7 +139,7 @@ static int read_stored(struct runtime *rt, int state_fd, const struct config_res
 		r = resources_load(fd, STATE_RESOURCES_FILE, rt->arena, &resources, &warnings, err);
 		*stored = resources;
 	} else if (errno == ENOENT) {
-		r = config_load(state_fd, STATE_CONFIG_FILE, "in the state directory", rt->arena, &doc, err);
+		r = config_load_copy(state_fd, STATE_CONFIG_FILE, rt->arena, &doc, err);
 		*stored = r == 0 ? doc.config->linux->resources : NULL;
 	} else {
 		return error_sys(err, errno, "open %s in the state directory", STATE_RESOURCES_FILE);
@@ -219,7 +219,7 @@ static int find_group(struct runtime *rt, const struct opened *o, struct schemas
 
 	if (!s->l3_cache && !s->mem_bw)
 		return 0;
-	r = config_load(o->state_fd, STATE_CONFIG_FILE, "in the state directory", rt->arena, &doc, err);
+	r = config_load_copy(o->state_fd, STATE_CONFIG_FILE, rt->arena, &doc, err);
 	if (r < 0)
 		return r;
 	if (!doc.config->linux->intel_rdt) {

@@ -7,6 +7,7 @@
 #include "runtime/config/check_internal.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "specs/enums.h"
@@ -46,15 +47,15 @@ static void check_rule(struct check *c, const struct config_seccomp_rule *r, siz
 		check_errno(c, check_at(c, "linux.seccomp.syscalls[%zu].errnoRet", i), r->action, &r->errno_ret);
 }
 
-/* crun's way to name the agent's socket, which Podman's users know. */
-static bool has_receiver_annotation(struct check *c)
+/* crun's ways to name the agent's socket, which Podman's users know. */
+static bool has_receiver(struct check *c)
 {
 	const struct config_map *map = &c->config->annotations;
 
 	for (size_t i = 0; i < map->count; i++)
 		if (map->items[i].key && strcmp(map->items[i].key, "run.oci.seccomp.receiver") == 0)
 			return true;
-	return false;
+	return getenv("RUN_OCI_SECCOMP_RECEIVER") != NULL;
 }
 
 void check_seccomp(struct check *c, const struct config_seccomp *s)
@@ -70,7 +71,7 @@ void check_seccomp(struct check *c, const struct config_seccomp *s)
 	}
 	if (s->listener_metadata && !s->listener_path)
 		check_error(c, "linux.seccomp.listenerMetadata", "must not be set without linux.seccomp.listenerPath");
-	if (notify && !s->listener_path && !has_receiver_annotation(c))
+	if (notify && !s->listener_path && !has_receiver(c))
 		check_error(c, "linux.seccomp.listenerPath", "SCMP_ACT_NOTIFY needs it: nobody would answer");
 	if (!notify && text_has_option(s->flags, s->flags_count, "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"))
 		check_error(c, "linux.seccomp.flags",

@@ -70,6 +70,22 @@ int config_load(int dirfd, const char *name, const char *bundle, struct arena *a
 	return r < 0 ? error_wrap(err, "%s", name) : 0;
 }
 
+int config_load_copy(int state_fd, const char *name, struct arena *a, struct config_document *doc, struct error *err)
+{
+	char *text = NULL;
+	size_t len = 0;
+	int r;
+
+	*doc = (struct config_document){0};
+	r = read_regular(state_fd, name, a, &text, &len, err);
+	if (r == 0) {
+		*doc = (struct config_document){.text = text, .len = len};
+		config_parse(text, len, a, &doc->config, &doc->errors);
+		r = json_errors_first(&doc->errors, ERR_CORRUPT, NULL, err);
+	}
+	return r < 0 ? error_wrap(err, "%s in the state directory", name) : 0;
+}
+
 int process_load(int dirfd, const char *path, struct arena *a, struct config_process **out,
 	struct json_errors *warnings, struct error *err)
 {

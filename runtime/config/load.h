@@ -21,6 +21,10 @@ struct config_document {
 int config_load(int dirfd, const char *name, const char *bundle, struct arena *a, struct config_document *doc,
 	struct error *err);
 
+/* The copy in the state directory: what create took is parsed, not judged again (another version of the rules, or another
+ * environment, must not cut a living container off). */
+int config_load_copy(int state_fd, const char *name, struct arena *a, struct config_document *doc, struct error *err);
+
 /* The same for text that was read already.  more (may be NULL) is what the message says about the other errors. */
 int config_load_text(const char *text, size_t len, const char *more, struct arena *a, struct config_document *doc,
 	struct error *err);

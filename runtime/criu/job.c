@@ -93,11 +93,9 @@ int job_config_file(struct criu_job *job, const struct config_map *annotations, 
 {
 	static const char *const files[] = { "/etc/criu/oci-rt.conf", "/etc/criu/runc.conf", "/etc/criu/crun.conf" };
 
-	for (size_t i = 0; i < annotations->count; i++) {
-		const char *file = annotations->items[i].value;
+	const char *file = config_map_get(annotations, "org.criu.config");
 
-		if (strcmp(annotations->items[i].key, "org.criu.config") != 0)
-			continue;
+	if (file) {
 		/* Empty: no file at all. */
 		if (*file && access(file, R_OK) < 0) {
 			error_path(err, "annotations[\"org.criu.config\"]");

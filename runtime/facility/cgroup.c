@@ -105,23 +105,31 @@ static bool mounted_writable(const struct config *config)
 	return false;
 }
 
-static void plan_delegate(struct container *c, enum stage stage)
+/* The process's user as the host knows him; the caller himself when he is not mapped. */
+static uid_t host_user(const struct container *c)
 {
 	const struct config_linux *l = c->config->linux;
 	uint32_t uid = c->process ? c->process->user.uid : 0;
-	bool mapped = !c->userns;
+
+	if (!c->userns)
+		return uid;
+	for (size_t i = 0; i < l->uid_mappings_count; i++) {
+		const struct config_id_mapping *m = &l->uid_mappings[i];
+
+		if (uid >= m->container_id && uid - m->container_id < m->size)
+			return m->host_id + (uid - m->container_id);
+	}
+	return geteuid();
+}
+
+static void plan_delegate(struct container *c, enum stage stage)
+{
+	uid_t uid = host_user(c);
 	struct step *s;
 
 	if (c->cgroup->version != CGROUP_V2 || !(c->namespaces & CLONE_NEWCGROUP) || !mounted_writable(c->config))
 		return;
-	for (size_t i = 0; c->userns && !mapped && i < l->uid_mappings_count; i++) {
-		const struct config_id_mapping *m = &l->uid_mappings[i];
-
-		mapped = uid >= m->container_id && uid - m->container_id < m->size;
-		if (mapped)
-			uid = m->host_id + (uid - m->container_id);
-	}
-	if (!mapped || uid == geteuid())
+	if (uid == geteuid())
 		return;
 	s = plan_add(&c->plan, stage, FACILITY, "mounts", run_delegate, (void *)(uintptr_t)uid);
 	step_text(&c->plan, s, "give the cgroup to user %u", uid);
@@ -220,6 +228,23 @@ static void plan_namespace(struct container *c, bool join)
 	}
 }
 
+static int run_payload(struct container *c, const struct step *s, struct error *err)
+{
+	(void)s;
+	return cgroup_enter_payload(c->cgroup, host_user(c), c->pid, err);
+}
+
+/* The container's own cgroup is the root of its cgroup namespace, so the process moves on when it has made that. */
+static void plan_payload(struct container *c)
+{
+	struct step *s;
+
+	if (!cgroup_has_payload(c->cgroup))
+		return;
+	s = plan_add(&c->plan, STAGE_RUNTIME_HOOK, FACILITY, "annotations", run_payload, NULL);
+	step_text(&c->plan, s, "move the process into a cgroup of its own below the container's");
+}
+
 int cgroup_plan(struct container *c, struct error *err)
 {
 	struct cgroup *cg = c->cgroup;
@@ -244,6 +269,7 @@ int cgroup_plan(struct container *c, struct error *err)
 	else
 		plan_cgroupfs(c);
 	plan_namespace(c, c->joined & CLONE_NEWCGROUP);
+	plan_payload(c);
 	return 0;
 }
 

@@ -217,10 +217,9 @@ static int no_new_privileges(struct container *c, const struct step *s, struct e
 
 static bool keep_groups(const struct config *config)
 {
-	for (size_t i = 0; i < config->annotations.count; i++)
-		if (strcmp(config->annotations.items[i].key, NO_GROUPS_ANNOTATION) == 0)
-			return strcmp(config->annotations.items[i].value, "1") == 0;
-	return false;
+	const char *value = config_map_get(&config->annotations, NO_GROUPS_ANNOTATION);
+
+	return value && strcmp(value, "1") == 0;
 }
 
 /* What the caller itself lacks cannot be given to a container; the specification wants a warning. */

@@ -28,9 +28,24 @@ static int run(struct container *c, const struct step *s, struct error *err)
 {
 	const struct hook_step *h = s->data;
 	bool inside = stage_is_container_side(s->stage);
+	const struct hook_output output = { c->hook_stdout_fd, c->hook_stderr_fd };
 
+	if (!inside)
+		c->hooks_ran = true;
 	return hooks_run_one(h->hook, h->name, container_state_json(c, h->status, inside ? getpid() : c->pid),
-		s->stage == STAGE_LAUNCH ? c->envp : NULL, c->arena, err);
+		s->stage == STAGE_LAUNCH ? c->envp : NULL, &output, c->arena, err);
+}
+
+/* On the host side for all of them: neither the path nor the right to write there need exist in the container. */
+static int open_output(struct container *c, const struct step *s, struct error *err)
+{
+	struct hook_output output;
+	int r = hooks_output_open(c->config, &output, err);
+
+	(void)s;
+	c->hook_stdout_fd = output.out;
+	c->hook_stderr_fd = output.err;
+	return r;
 }
 
 static void add(struct container *c, const struct config_hook_list *list, enum stage stage, const char *name,
@@ -53,6 +68,9 @@ int hook_plan(struct container *c, struct error *err)
 	(void)err;
 	if (!hooks)
 		return 0;
+	if (config_map_get(&c->config->annotations, "run.oci.hooks.stdout") ||
+		config_map_get(&c->config->annotations, "run.oci.hooks.stderr"))
+		plan_add(&c->plan, STAGE_HOST, "hook", NULL, open_output, NULL)->text = "open the files that hooks write to";
 	add(c, &hooks->prestart, STAGE_RUNTIME_HOOK, "prestart", STATUS_CREATING);
 	add(c, &hooks->create_runtime, STAGE_RUNTIME_HOOK, "createRuntime", STATUS_CREATING);
 	add(c, &hooks->create_container, STAGE_CONTAINER_HOOK, "createContainer", STATUS_CREATING);

@@ -142,7 +142,14 @@ static int apply_selinux(struct container *c, const struct step *s, struct error
 
 static int apply_key_label(struct container *c, const struct step *s, struct error *err)
 {
-	return set_selinux(c, "attr/keycreate", s->data, "the SELinux label of keys", err);
+	int r = set_selinux(c, "attr/keycreate", s->data, "the SELinux label of keys", err);
+
+	/* A label that does not exist: Podman knows it by the other file, which refuses it too. */
+	if (r == -EINVAL) {
+		error_clear(err);
+		r = apply_selinux(c, s, err);
+	}
+	return r;
 }
 
 /* --- plan ---------------------------------------------------------------------- */

@@ -59,7 +59,7 @@ static int mask_dir(struct container *c, struct sources *src, int target, const 
 	_cleanup_fd_ int tree = -1;
 
 	if (src->empty < 0) {
-		src->empty = mount_new("tmpfs", "tmpfs", &o, c->config->linux->mount_label, err);
+		src->empty = mount_new("tmpfs", "tmpfs", &o, mount_label(c->config, c->arena), err);
 		if (src->empty < 0)
 			return src->empty;
 		/* The first attachment is the mount itself; the others are clones of it. */

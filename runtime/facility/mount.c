@@ -236,7 +236,7 @@ static const char *label_for(const struct container *c, const char *type)
 	for (size_t i = 0; i < sizeof without / sizeof *without; i++)
 		if (strcmp(without[i], type) == 0)
 			return NULL;
-	return c->config->linux->mount_label;
+	return mount_label(c->config, c->arena);
 }
 
 static int mount_filesystem(struct container *c, struct mount *mt, struct error *err)
@@ -304,7 +304,10 @@ int mount_plan(struct container *c, struct error *err)
 {
 	const struct config *config = c->config;
 	struct plan *p = &c->plan;
+	int checked = mount_label_check(config, err);
 
+	if (checked < 0)
+		return checked;
 	for (size_t i = 0; i < config->mounts_count; i++) {
 		struct mount *mt = arena_new(c->arena, struct mount);
 		struct step *s;

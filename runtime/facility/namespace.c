@@ -9,7 +9,9 @@
 #include <fcntl.h>
 #include <linux/nsfs.h>
 #include <sched.h>
+#include <stdio.h>
 #include <sys/ioctl.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "runtime/facility/facility.h"
@@ -42,6 +44,33 @@ static int join_step(struct container *c, const struct step *s, struct error *er
 	return container_join(c, err);
 }
 
+static int new_time_step(struct container *c, const struct step *s, struct error *err)
+{
+	(void)s;
+	return container_new_time(c, err);
+}
+
+/* Without privileges it takes those over the new user namespace, and a kernel whose execve enters it. */
+static int plan_unprivileged_time(struct container *c, struct error *err)
+{
+	struct utsname host;
+	unsigned int major = 0, minor = 0;
+	struct step *s;
+
+	uname(&host);
+	sscanf(host.release, "%u.%u", &major, &minor);
+	if (major < 6 || (major == 6 && minor < 2)) {
+		error_path(err, "linux.namespaces");
+		return error_set(err, ERR_UNSUPPORTED, ENOSYS,
+			"a new time namespace without privileges needs Linux 6.2, this is %s", host.release);
+	}
+	c->namespaces &= ~(uint32_t)CLONE_NEWTIME;
+	/* The process is root in its user namespace by then. */
+	s = plan_add(&c->plan, STAGE_CGROUP_NAMESPACE, "namespace", "linux.namespaces", new_time_step, NULL);
+	step_text(&c->plan, s, "make a new time namespace for the program");
+	return 0;
+}
+
 int namespace_plan(struct container *c, struct error *err)
 {
 	const struct config_linux *l = c->config->linux;
@@ -62,6 +91,12 @@ int namespace_plan(struct container *c, struct error *err)
 	}
 	c->userns = ((c->namespaces | c->joined) & CLONE_NEWUSER) != 0;
 	c->host_opens = c->userns && !c->rt->rootless;
+	if (c->rt->rootless && c->namespaces & CLONE_NEWUSER && c->namespaces & CLONE_NEWTIME) {
+		int r = plan_unprivileged_time(c, err);
+
+		if (r < 0)
+			return r;
+	}
 	if (!((c->namespaces | c->joined) & CLONE_NEWNS)) {
 		error_path(err, "linux.namespaces");
 		error_hint(err, "add {\"type\": \"mount\"} to linux.namespaces");

@@ -181,38 +181,26 @@ static int find_program(struct container *c, const struct step *s, struct error 
 	return error_set(err, ERR_EXEC_NOT_FOUND, ENOENT, "exec: \"%s\": executable file not found in $PATH", name);
 }
 
-static int compare(const void *a, const void *b)
-{
-	return *(const int *)a - *(const int *)b;
-}
-
 /*
  * While the process waits for start it holds nothing of the host but the pipes it waits on: another process of the
- * container could look at its descriptors.  With a seccomp agent more is needed until the filter is loaded, so there
- * they only do not survive execve.
+ * container could look at its descriptors.  The connection to a seccomp agent ends when the filter is loaded.
  */
 static int close_descriptors(struct container *c, const struct step *s, struct error *err)
 {
-	int keep[] = { c->sync_fd, c->start_fd, c->proof_fd, c->proc_fd, c->launcher_fd };
-	const struct config_seccomp *seccomp = c->config->linux->seccomp;
+	int keep[] = { c->sync_fd, c->start_fd, c->proof_fd, c->proc_fd, c->launcher_fd, c->agent_fd, c->hook_stdout_fd,
+		c->hook_stderr_fd };
 	unsigned int first = 3 + c->options.preserve_fds;
+	const struct config_hooks *hooks = c->config->hooks;
 	int r = fd_cloexec_from(first);
 
 	(void)s;
+	/* Those of startContainer are still to come. */
+	if (!hooks || !hooks->start_container.count)
+		keep[6] = keep[7] = -1;
+	if (r == 0)
+		r = fd_close_except(first, keep, sizeof keep / sizeof *keep);
 	if (r < 0)
 		return error_sys(err, -r, "close the descriptors");
-	if (seccomp && seccomp->listener_path)
-		return 0;
-	qsort(keep, sizeof keep / sizeof *keep, sizeof *keep, compare);
-	for (size_t i = 0; i < sizeof keep / sizeof *keep; i++) {
-		if (keep[i] < (int)first)
-			continue;
-		if ((unsigned int)keep[i] > first && close_range(first, (unsigned int)keep[i] - 1, 0) < 0 && errno != ENOSYS)
-			return error_sys(err, errno, "close the descriptors");
-		first = (unsigned int)keep[i] + 1;
-	}
-	if (close_range(first, ~0u, 0) < 0 && errno != ENOSYS)
-		return error_sys(err, errno, "close the descriptors");
 	c->root_fd = c->devpts_fd = c->console_fd = c->bundle_fd = c->root_source_fd = -1;
 	return 0;
 }

@@ -13,6 +13,7 @@
  * A flag that the kernel does not know is an error, found before the clone.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -29,6 +30,7 @@
 
 #define FAIL_UNKNOWN "run.oci.seccomp_fail_unknown_syscall"
 #define RECEIVER "run.oci.seccomp.receiver"
+#define RECEIVER_VARIABLE "RUN_OCI_SECCOMP_RECEIVER"
 
 struct filter {
 	struct seccomp_profile profile;
@@ -42,19 +44,15 @@ static int open_agent(struct container *c, const struct step *s, struct error *e
 {
 	struct filter *f = (struct filter *)s->data;
 
-	(void)c;
-	return seccomp_notify_connect(&f->notify, err);
+	return seccomp_notify_connect(c, &f->notify, err);
 }
 
-/* The container side has its copy; the agent shall see the end of the connection when that one is closed. */
-static int forget_agent(struct container *c, const struct step *s, struct error *err)
+static int leave_agent(struct container *c, const struct step *s, struct error *err)
 {
 	struct filter *f = (struct filter *)s->data;
 
-	(void)c;
 	(void)err;
-	close(f->notify.sock);
-	f->notify.sock = -1;
+	seccomp_notify_leave(c, &f->notify);
 	return 0;
 }
 
@@ -107,16 +105,6 @@ static int load_step(struct container *c, const struct step *s, struct error *er
 	return r < 0 ? r : 0;
 }
 
-static const char *annotation(const struct container *c, const char *key)
-{
-	const struct config_map *m = &c->config->annotations;
-
-	for (size_t i = 0; i < m->count; i++)
-		if (strcmp(m->items[i].key, key) == 0)
-			return m->items[i].value;
-	return NULL;
-}
-
 static unsigned int flags_of(const struct config_seccomp *p, bool notifies)
 {
 	unsigned int flags = 0;
@@ -155,7 +143,7 @@ int seccomp_plan(struct container *c, struct error *err)
 
 	if (!p || !c->process)
 		return 0;
-	fail = annotation(c, FAIL_UNKNOWN);
+	fail = config_map_get(&c->config->annotations, FAIL_UNKNOWN);
 	f = arena_new(c->arena, struct filter);
 	f->profile = (struct seccomp_profile){p, fail && strcmp(fail, "0") != 0 && strcmp(fail, "false") != 0};
 	f->notifies = uses_notify(p);
@@ -164,16 +152,21 @@ int seccomp_plan(struct container *c, struct error *err)
 	step_text(plan, s, "compile the system call filter: %zu rules, default %s", p->syscalls_count,
 		json_enum_name(&config_seccomp_actions, p->default_action));
 	if (f->notifies) {
-		f->notify = (struct seccomp_notify){p->listener_path, p->listener_metadata, -1};
+		f->notify = (struct seccomp_notify){p->listener_path, p->listener_metadata, NULL};
 		if (!f->notify.path)
-			f->notify.path = annotation(c, RECEIVER);
+			f->notify.path = config_map_get(&c->config->annotations, RECEIVER);
+		if (!f->notify.path)
+			f->notify.path = getenv(RECEIVER_VARIABLE);
 		if (!f->notify.path) {
 			error_path(err, "linux.seccomp.listenerPath");
 			return error_set(err, ERR_CONFIG, EINVAL, "SCMP_ACT_NOTIFY needs linux.seccomp.listenerPath");
 		}
+		if (*f->notify.path != '/')
+			return error_set(err, ERR_CONFIG, EINVAL, "the seccomp agent's socket \"%s\" is not an absolute path",
+				f->notify.path);
 		s = plan_add(plan, STAGE_HOST, "seccomp", "linux.seccomp.listenerPath", open_agent, f);
 		step_text(plan, s, "connect to the seccomp agent at %s", f->notify.path);
-		s = plan_add(plan, STAGE_MAP, "seccomp", "linux.seccomp.listenerPath", forget_agent, f);
+		s = plan_add(plan, STAGE_MAP, "seccomp", "linux.seccomp.listenerPath", leave_agent, f);
 		step_text(plan, s, "leave the connection to the agent to the container's process");
 	}
 	s = plan_add(plan, c->process->no_new_privileges && !f->notifies ? STAGE_LAUNCH : STAGE_SECCOMP, "seccomp",

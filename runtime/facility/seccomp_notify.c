@@ -44,77 +44,67 @@
 
 enum { LISTENER_NONE = -1, LISTENER_FAILED = -2 };
 
-struct page {
+struct seccomp_notify_page {
+	pid_t first; /* the container's first process, for an exec'ed one */
+	pid_t pid;   /* the process, as the host calls it: in the container nothing tells */
 	atomic_int listener;
 	atomic_int done; /* the helper is through; the error is valid when it failed */
 	int failed;
 	struct error err;
 };
 
-int seccomp_notify_connect(struct seccomp_notify *n, struct error *err)
+int seccomp_notify_connect(struct container *c, struct seccomp_notify *n, struct error *err)
 {
 	struct timeval timeout = {.tv_sec = SEND_TIMEOUT_S};
-	int r;
+	struct state s;
+	int r = 0;
 
-	n->sock = fd_connect_unix(n->path, err);
-	if (n->sock < 0) {
-		r = n->sock;
+	n->page = mmap(NULL, sizeof *n->page, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (n->page == MAP_FAILED)
+		return error_sys(err, errno, "prepare to send the seccomp listener");
+	atomic_store(&n->page->listener, LISTENER_NONE);
+	if (c->mode == CONTAINER_EXEC) {
+		r = state_read(c->state_fd, c->arena, &s, err);
+		if (r < 0)
+			return r;
+		n->page->first = s.pid;
+	}
+	c->agent_fd = fd_connect_unix(n->path, err);
+	if (c->agent_fd < 0) {
+		r = c->agent_fd;
 		error_hint(err, "the seccomp agent must listen on linux.seccomp.listenerPath");
 		return r;
 	}
-	setsockopt(n->sock, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof timeout);
+	setsockopt(c->agent_fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof timeout);
 	return 0;
 }
 
-/* The container's first process, for an exec'ed one. */
-static int first_process(struct container *c, pid_t self, pid_t *pid, struct error *err)
+void seccomp_notify_leave(struct container *c, struct seccomp_notify *n)
 {
-	struct state s;
-	int r;
-
-	*pid = self;
-	if (c->mode != CONTAINER_EXEC)
-		return 0;
-	r = state_read(c->state_fd, c->arena, &s, err);
-	if (r == 0)
-		*pid = s.pid;
-	return r;
+	n->page->pid = c->pid;
+	close(c->agent_fd);
+	c->agent_fd = -1;
 }
 
-static int describe(
-	struct container *c, const struct seccomp_notify *n, const char **json, size_t *len, struct error *err)
+static const char *describe(struct container *c, const struct seccomp_notify *n, size_t *len)
 {
+	pid_t first = n->page->first ? n->page->first : n->page->pid;
+	const char *state = container_state_json(c, c->mode == CONTAINER_EXEC ? STATUS_RUNNING : STATUS_CREATING, first);
 	struct json_writer w;
-	const char *state;
-	char link[32];
-	pid_t self, first;
-	ssize_t got;
-	int r;
 
-	/* The host's /proc names us as the host does. */
-	got = readlinkat(c->proc_fd, "self", link, sizeof link - 1);
-	if (got < 0)
-		return error_sys(err, errno, "read /proc/self");
-	link[got] = '\0';
-	self = (pid_t)strtol(link, NULL, 10);
-	r = first_process(c, self, &first, err);
-	if (r < 0)
-		return r;
-	state = container_state_json(c, c->mode == CONTAINER_EXEC ? STATUS_RUNNING : STATUS_CREATING, first);
 	json_writer_init(&w, c->arena, false);
 	json_write_object(&w);
 	json_write_member_string(&w, "ociVersion", c->config->oci_version);
 	json_write_member_array(&w, "fds");
 	json_write_string(&w, "seccompFd");
 	json_write_end_array(&w);
-	json_write_member_i64(&w, "pid", self);
+	json_write_member_i64(&w, "pid", n->page->pid);
 	if (n->metadata)
 		json_write_member_string(&w, "metadata", n->metadata);
 	json_write_key(&w, "state");
 	json_write_raw(&w, state, strlen(state));
 	json_write_end_object(&w);
-	*json = json_writer_finish(&w, len);
-	return 0;
+	return json_writer_finish(&w, len);
 }
 
 static int send_listener(int sock, int listener, const char *json, size_t len, const char *path, struct error *err)
@@ -128,7 +118,7 @@ static int send_listener(int sock, int listener, const char *json, size_t len, c
 	return 0;
 }
 
-static void wait_for_listener(const struct page *p)
+static void wait_for_listener(const struct seccomp_notify_page *p)
 {
 	const struct timespec moment = {.tv_nsec = 50000};
 
@@ -136,10 +126,11 @@ static void wait_for_listener(const struct page *p)
 		nanosleep(&moment, NULL);
 }
 
-static void helper(struct container *c, struct seccomp_notify *n, struct page *p, const char *json, size_t len)
+static void helper(struct container *c, const struct seccomp_notify *n, const char *json, size_t len)
 	__attribute__((noreturn));
-static void helper(struct container *c, struct seccomp_notify *n, struct page *p, const char *json, size_t len)
+static void helper(struct container *c, const struct seccomp_notify *n, const char *json, size_t len)
 {
+	struct seccomp_notify_page *p = n->page;
 	int listener;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -147,12 +138,12 @@ static void helper(struct container *c, struct seccomp_notify *n, struct page *p
 	wait_for_listener(p);
 	listener = atomic_load(&p->listener);
 	if (listener >= 0) {
-		p->failed = send_listener(n->sock, listener, json, len, n->path, &p->err) < 0;
+		p->failed = send_listener(c->agent_fd, listener, json, len, n->path, &p->err) < 0;
 		if (p->failed)
 			sync_send_error(c->sync_fd, &p->err);
 		close(listener);
 	}
-	close(n->sock);
+	close(c->agent_fd);
 	atomic_store(&p->done, 1);
 	_exit(0);
 }
@@ -161,27 +152,17 @@ int seccomp_notify_load(struct container *c, struct seccomp_notify *n, int (*loa
 	const void *data, struct error *err)
 {
 	struct clone_args args = {.flags = CLONE_FILES, .exit_signal = SIGCHLD};
-	struct page *p;
-	const char *json = NULL;
+	struct seccomp_notify_page *p = n->page;
 	size_t len = 0;
+	const char *json = describe(c, n, &len);
 	pid_t pid;
 	int r;
 
-	r = describe(c, n, &json, &len, err);
-	if (r < 0)
-		return r;
-	p = mmap(NULL, sizeof *p, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (p == MAP_FAILED)
-		return error_sys(err, errno, "prepare to send the seccomp listener");
-	atomic_store(&p->listener, LISTENER_NONE);
 	pid = (pid_t)syscall(SYS_clone3, &args, sizeof args);
-	if (pid < 0) {
-		r = error_sys(err, errno, "make the process that sends the seccomp listener");
-		munmap(p, sizeof *p);
-		return r;
-	}
+	if (pid < 0)
+		return error_sys(err, errno, "make the process that sends the seccomp listener");
 	if (pid == 0)
-		helper(c, n, p, json, len);
+		helper(c, n, json, len);
 	r = load(data, err);
 	/* From here on every system call may wait for the agent. */
 	atomic_store(&p->listener, r < 0 ? LISTENER_FAILED : r);
@@ -189,7 +170,7 @@ int seccomp_notify_load(struct container *c, struct seccomp_notify *n, int (*loa
 		;
 	while (!atomic_load(&p->done))
 		; /* the filter denies waitpid() */
-	n->sock = -1;
+	c->agent_fd = -1;
 	if (r < 0)
 		return r;
 	if (p->failed) {

@@ -8,14 +8,20 @@
  * Handing the listener of a filter with SCMP_ACT_NOTIFY to the agent
  * (runtime-spec config-linux.md, "Seccomp", "The Container Process State").
  */
+struct seccomp_notify_page; /* memory that both sides see */
+
 struct seccomp_notify {
 	const char *path;     /* the agent's socket */
 	const char *metadata; /* NULL: none */
-	int sock;	      /* connected, -1 before and after */
+	struct seccomp_notify_page *page;
 };
 
-/* Host side: connect to the agent, a fresh connection for each process. */
-int seccomp_notify_connect(struct seccomp_notify *n, struct error *err);
+/* Host side: connect to the agent (c->agent_fd), a fresh connection for each process. */
+int seccomp_notify_connect(struct container *c, struct seccomp_notify *n, struct error *err);
+
+/* Host side, the process is there: tell it what the host calls it, and leave the connection to it alone, so that the
+ * agent sees its end. */
+void seccomp_notify_leave(struct container *c, struct seccomp_notify *n);
 
 /* Container side: get ready to hand a listener over, call load(), which loads the filter and returns the listener or a
  * negative errno, and return when the agent has the listener. */

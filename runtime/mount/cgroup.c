@@ -111,7 +111,7 @@ int mount_cgroup(struct container *c, const struct config_mount *m, const struct
 		return unified(c, &mounts[0], m, o, target, err);
 	tmpfs.data = data;
 	tmpfs.data_count = 2;
-	fd = mount_new("tmpfs", "cgroup", &tmpfs, c->config->linux->mount_label, err);
+	fd = mount_new("tmpfs", "cgroup", &tmpfs, mount_label(c->config, c->arena), err);
 	if (fd < 0)
 		return fd;
 	/* Only what is attached can be a mount point. */

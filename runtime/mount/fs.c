@@ -82,6 +82,29 @@ static int configure_super(int fs, const struct mount_options *o, const char *ty
 	return 0;
 }
 
+#define LABEL_ANNOTATION "run.oci.mount_context_type"
+
+const char *mount_label(const struct config *config, struct arena *a)
+{
+	const char *type = config_map_get(&config->annotations, LABEL_ANNOTATION), *label = config->linux->mount_label;
+
+	return label ? arena_printf(a, "%s=%s", type ? type : "context", label) : NULL;
+}
+
+int mount_label_check(const struct config *config, struct error *err)
+{
+	static const char *const types[] = { "context", "fscontext", "defcontext", "rootcontext" };
+	const char *type = config_map_get(&config->annotations, LABEL_ANNOTATION);
+
+	for (size_t i = 0; type && i < sizeof types / sizeof *types; i++)
+		if (strcmp(type, types[i]) == 0)
+			return 0;
+	if (!type)
+		return 0;
+	error_path(err, "annotations[\"" LABEL_ANNOTATION "\"]");
+	return error_set(err, ERR_CONFIG, EINVAL, "expected context, fscontext, defcontext or rootcontext, found \"%s\"", type);
+}
+
 int mount_new(const char *type, const char *source, const struct mount_options *o, const char *label, struct error *err)
 {
 	_cleanup_fd_ int fs = fsopen(type, FSOPEN_CLOEXEC);
@@ -104,9 +127,12 @@ int mount_new(const char *type, const char *source, const struct mount_options *
 		if (r < 0)
 			return r;
 	}
-	if (label && fsconfig(fs, FSCONFIG_SET_STRING, "context", label, 0) < 0)
-		return error_sys(err, errno, "SELinux context \"%s\"", label);
+	r = label ? configure_one(fs, label, err) : 0;
+	if (r < 0)
+		return r;
 	if (fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0) {
+		if (errno == EINVAL && label && strncmp(label, "context=", 8) != 0)
+			error_hint(err, "SELinux does not take every kind of context for every filesystem: \"%s\" may be the reason", label);
 		r = error_sys(err, errno, "create the %s filesystem", type);
 		kernel_message(fs, err);
 		return r;
@@ -220,7 +246,8 @@ int mount_legacy(const char *type, const char *source, const struct mount_option
 	for (size_t i = 0; i < o->data_count && n < sizeof data; i++)
 		n += (size_t)snprintf(data + n, sizeof data - n, "%s%s", i ? "," : "", o->data[i]);
 	if (label && n < sizeof data)
-		n += (size_t)snprintf(data + n, sizeof data - n, "%scontext=\"%s\"", n ? "," : "", label);
+		n += (size_t)snprintf(data + n, sizeof data - n, "%s%.*s=\"%s\"", n ? "," : "", (int)strcspn(label, "="), label,
+			label + strcspn(label, "=") + 1);
 	if (n >= sizeof data)
 		return error_set(err, ERR_CONFIG, E2BIG, "the options of the %s filesystem are longer than %zu bytes", type,
 			sizeof data - 1);

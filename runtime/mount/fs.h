@@ -7,7 +7,9 @@
 #include <sys/mount.h>
 
 #include "base/error.h"
+#include "base/arena.h"
 #include "runtime/mount/options.h"
+#include "specs/config.h"
 
 /*
  * Mounts by descriptor: made detached, given all their flags, and only then
@@ -15,8 +17,14 @@
  * return a descriptor or 0, or a negative errno with err filled.
  */
 
-/* A new filesystem with its options, detached.  label: SELinux "context=..." value, or NULL. */
+/* A new filesystem with its options, detached.  label: "context=LABEL" as mount_label() makes it, or NULL. */
 int mount_new(const char *type, const char *source, const struct mount_options *o, const char *label, struct error *err);
+
+/* The option that gives a filesystem linux.mountLabel, or NULL: "context=LABEL", or as the annotation
+ * run.oci.mount_context_type (crun) says fscontext, defcontext or rootcontext. */
+const char *mount_label(const struct config *config, struct arena *a);
+/* Is what the annotation says one of these? */
+int mount_label_check(const struct config *config, struct error *err);
 
 /* A detached clone of what fd (O_PATH) refers to; path is for messages. */
 int mount_clone(int fd, bool recursive, const char *path, struct error *err);

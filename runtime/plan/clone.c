@@ -12,6 +12,8 @@
  * The time namespace: setns and unshare only affect children (or the next
  * execve), and offsets can only be written before the first process enters, so
  * a new one is made by the intermediate process, which then clones into it.
+ * An unprivileged caller has the right to one only in his user namespace: there
+ * the container's process makes it, and is in it from its execve on.
  */
 #include "runtime/plan/clone.h"
 
@@ -99,7 +101,7 @@ int container_join(struct container *c, struct error *err)
 	return c->rt->rootless ? 0 : join_one(c, CONFIG_NS_USER, err);
 }
 
-static int new_time_namespace(struct container *c, struct error *err)
+int container_new_time(struct container *c, struct error *err)
 {
 	char text[256];
 	size_t n = 0;
@@ -172,7 +174,7 @@ struct joiner_result {
 
 static int enter_for_create(struct container *c, struct error *err)
 {
-	int r = c->namespaces & CLONE_NEWTIME ? new_time_namespace(c, err) : 0;
+	int r = c->namespaces & CLONE_NEWTIME ? container_new_time(c, err) : 0;
 
 	return r < 0 ? r : container_join(c, err);
 }

@@ -20,6 +20,9 @@ int container_clone(struct container *c, struct error *err);
 typedef int clone_enter_fn(struct container *c, struct error *err);
 int container_clone_inside(struct container *c, clone_enter_fn *enter, struct error *err);
 
+/* A new time namespace with its offsets, for the children of the calling process and for what it executes. */
+int container_new_time(struct container *c, struct error *err);
+
 /* setns(2) into every namespace opened by the namespace facility, in the order that keeps the needed privileges. */
 int container_join(struct container *c, struct error *err);
 

@@ -76,7 +76,7 @@ struct container {
 	uint32_t joined;     /* CLONE_NEW* of those joined by path */
 	int namespace_fd[CONFIG_NS_COUNT]; /* of those joined, -1 otherwise; exec: a pidfd */
 	int init_pidfd;	     /* exec: the container's first process */
-	uint32_t init_namespaces; /* exec: CLONE_NEW* of those it is in that the configuration does not name */
+	uint32_t init_namespaces; /* exec: CLONE_NEWTIME when its time namespace is another one */
 	bool userns;	     /* the container's user namespace is not the runtime's (new or joined) */
 	bool host_opens;     /* mount sources are opened on the host side: the container side may not reach them */
 
@@ -93,8 +93,11 @@ struct container {
 	int root_source_fd; /* host side: O_PATH of the directory, or the detached mount when host_opens */
 	int root_fd;	    /* container side: O_PATH of the mounted root; every path below it starts here */
 
+	int hook_stdout_fd, hook_stderr_fd; /* where hooks write, -1: into the error message */
+
 	/* Terminal. */
 	int console_socket_fd; /* connected, or the host side's end for `run` without --console-socket; -1: none */
+	int agent_fd;	       /* connected to the seccomp agent until the filter is loaded, -1: none */
 	int devpts_fd;	       /* container side: the devpts mounted on /dev/pts, -1: none */
 	int console_fd;	       /* container side: the terminal's slave, -1: none */
 	int terminal_master_fd; /* host side of run and exec without --console-socket, -1: none */
@@ -110,7 +113,7 @@ struct container {
 #define CONTAINER_INIT                                                                                                 \
 	{                                                                                                              \
 		.proc_fd = -1, .state_fd = -1, .bundle_fd = -1, .sync_fd = -1, .start_fd = -1, .proof_fd = -1,         \
-		.pidfd = -1, .pid_file_dir_fd = -1, .pidfd_socket_fd = -1, .root_source_fd = -1, .root_fd = -1, .console_socket_fd = -1, .devpts_fd = -1,            \
+		.pidfd = -1, .pid_file_dir_fd = -1, .pidfd_socket_fd = -1, .root_source_fd = -1, .root_fd = -1, .console_socket_fd = -1, .agent_fd = -1, .hook_stdout_fd = -1, .hook_stderr_fd = -1, .devpts_fd = -1,            \
 		.console_fd = -1, .terminal_master_fd = -1, .launcher_fd = -1,                                   \
 		.namespace_fd = { -1, -1, -1, -1, -1, -1, -1, -1, -1 }                                                 \
 	}

@@ -130,7 +130,6 @@ static int converse(struct container *c, struct error *err)
 			return plan_run_stage(c, STAGE_VERIFY, err);
 		if (r != SYNC_HOOKS)
 			return error_set(err, ERR_SYSTEM, EPROTO, "unexpected message '%c' from the container's process", r);
-		c->hooks_ran = true;
 		r = plan_run_stage(c, STAGE_RUNTIME_HOOK, err);
 		if (r == 0)
 			r = sync_send(c->sync_fd, SYNC_HOOKED, err);

@@ -28,39 +28,23 @@
 #include "runtime/plan/create.h"
 #include "runtime/plan/sync.h"
 
-static int compare(const void *a, const void *b)
-{
-	return *(const int *)a - *(const int *)b;
-}
-
 /* With a user namespace nobody inside may look at a process of the host's making, so there /proc may stay for what is
  * written about oneself; without one the process opens its own (container_init_exec()). */
 static int close_host(struct container *c, struct error *err)
 {
-	int keep[] = { c->sync_fd, c->proof_fd, c->console_socket_fd, c->userns ? c->proc_fd : -1 };
-	const struct config_seccomp *seccomp = c->config->linux->seccomp;
-	unsigned int first = 3 + c->options.preserve_fds;
+	int keep[] = { c->sync_fd, c->proof_fd, c->console_socket_fd, c->agent_fd, c->userns ? c->proc_fd : -1 };
+	int r = fd_close_except(3 + c->options.preserve_fds, keep, sizeof keep / sizeof *keep);
 
-	if (seccomp && seccomp->listener_path)
-		return 0; /* the agent's socket and what describes the container are still needed */
-	qsort(keep, sizeof keep / sizeof *keep, sizeof *keep, compare);
-	for (size_t i = 0; i < sizeof keep / sizeof *keep; i++) {
-		if (keep[i] < (int)first)
-			continue;
-		if ((unsigned int)keep[i] > first && close_range(first, (unsigned int)keep[i] - 1, 0) < 0)
-			return error_sys(err, errno, "close the host's descriptors");
-		first = (unsigned int)keep[i] + 1;
-	}
-	if (close_range(first, ~0u, 0) < 0)
-		return error_sys(err, errno, "close the host's descriptors");
+	if (r < 0)
+		return error_sys(err, -r, "close the host's descriptors");
 	if (!c->userns)
 		c->proc_fd = -1;
 	c->state_fd = c->bundle_fd = c->pid_file_dir_fd = c->pidfd_socket_fd = c->terminal_master_fd = -1;
 	return 0;
 }
 
-/* A restored container is in a time namespace that its configuration does not name: criu makes it, so that clocks go
- * on where they were. */
+/* The configuration does not tell: a restored container is in a time namespace that it does not name (criu makes it, so
+ * that clocks go on where they were), and one without privileges enters its own with the program's execve only. */
 static bool has_other_clocks(const struct container *c, pid_t init)
 {
 	struct stat its, ours;
@@ -75,12 +59,12 @@ static bool has_other_clocks(const struct container *c, pid_t init)
 static int enter(struct container *c, struct error *err)
 {
 	const struct config_linux *l = c->config->linux;
-	int flags = (int)c->init_namespaces, r;
+	int flags = 0, r;
 
 	for (size_t i = 0; i < l->namespaces_count; i++)
 		flags |= (int)namespace_flag(l->namespaces[i].type);
 	/* The cgroup facility enters the cgroup namespace, when the process is in its cgroups. */
-	flags &= ~CLONE_NEWCGROUP;
+	flags = (flags & ~(CLONE_NEWCGROUP | CLONE_NEWTIME)) | (int)c->init_namespaces;
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
 		return error_sys(err, errno, "hide the process");
 	if (flags && setns(c->init_pidfd, flags) < 0) {

@@ -3,10 +3,12 @@
 #include "runtime/plan/hooks.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <string.h>
 #include <sys/wait.h>
 
+#include "base/fd.h"
 #include "base/log.h"
 #include "base/spawn.h"
 
@@ -19,8 +21,39 @@ static const char *const *with_null(struct arena *a, const char *const *items, s
 	return list;
 }
 
+static int open_output(const struct config *config, const char *key, int *fd, struct error *err)
+{
+	const char *path = config_map_get(&config->annotations, key);
+
+	*fd = path ? open(path, O_WRONLY | O_APPEND | O_CREAT | O_NOCTTY | O_CLOEXEC, 0600) : -1;
+	if (!path || *fd >= 0)
+		return 0;
+	error_path(err, "annotations[\"%s\"]", key);
+	return error_sys(err, errno, "open \"%s\" for the output of hooks", path);
+}
+
+int hooks_output_open(const struct config *config, struct hook_output *output, struct error *err)
+{
+	int r;
+
+	*output = HOOK_OUTPUT_NONE;
+	r = open_output(config, "run.oci.hooks.stdout", &output->out, err);
+	if (r == 0)
+		r = open_output(config, "run.oci.hooks.stderr", &output->err, err);
+	if (r < 0)
+		hooks_output_close(output);
+	return r;
+}
+
+void hooks_output_close(struct hook_output *output)
+{
+	cleanup_fd(&output->out);
+	cleanup_fd(&output->err);
+	*output = HOOK_OUTPUT_NONE;
+}
+
 int hooks_run_one(const struct config_hook *hook, const char *name, const char *state_json, const char *const *env,
-	struct arena *a, struct error *err)
+	const struct hook_output *output, struct arena *a, struct error *err)
 {
 	struct spawn s = {
 		.path = hook->path,
@@ -29,8 +62,8 @@ int hooks_run_one(const struct config_hook *hook, const char *name, const char *
 		.input = state_json,
 		.input_len = strlen(state_json),
 		.capture = true,
-		.stdout_fd = -1,
-		.stderr_fd = -1,
+		.stdout_fd = output->out,
+		.stderr_fd = output->err,
 	};
 	char text[64];
 	int status, r;
@@ -52,13 +85,17 @@ int hooks_run_one(const struct config_hook *hook, const char *name, const char *
 
 void hooks_run_poststop(const struct config *config, const char *state_json, struct arena *a)
 {
+	struct hook_output output;
 	struct error err = { 0 };
 
-	if (!config->hooks)
+	if (!config->hooks || !config->hooks->poststop.count)
 		return;
+	if (hooks_output_open(config, &output, &err) < 0)
+		log_warning("poststop hooks: %s", err.msg);
 	for (size_t i = 0; i < config->hooks->poststop.count; i++) {
 		error_clear(&err);
-		if (hooks_run_one(&config->hooks->poststop.items[i], "poststop", state_json, NULL, a, &err) < 0)
+		if (hooks_run_one(&config->hooks->poststop.items[i], "poststop", state_json, NULL, &output, a, &err) < 0)
 			log_warning("hooks.poststop[%zu]: %s", i, err.msg);
 	}
+	hooks_output_close(&output);
 }

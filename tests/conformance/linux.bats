@@ -44,6 +44,18 @@ user_namespace() {
 	assert_output '0 0 3'
 }
 
+@test "run.oci.mount_context_type takes four words, and no other" {
+	config '.annotations["run.oci.mount_context_type"] = "teacontext"'
+	run rt run --bundle "$BUNDLE" "$ID" </dev/null
+	assert_fails teacontext
+	assert_at 'annotations["run.oci.mount_context_type"]'
+	local type
+	for type in context fscontext defcontext rootcontext; do
+		config '.annotations["run.oci.mount_context_type"] = $t' --arg t "$type"
+		inside_ok true
+	done
+}
+
 @test "an AppArmor profile where there is no AppArmor, and an SELinux label where there is no SELinux, are errors" {
 	local tried=''
 	if [ ! -e /sys/kernel/security/apparmor ] && ! grep -qs Y /sys/module/apparmor/parameters/enabled; then

@@ -26,6 +26,7 @@
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -283,6 +284,16 @@ int main(int argc, char **argv)
 		fflush(stdout);
 		for (;;)
 			pause();
+	}
+	if (!strcmp(what, "getxattr") && argc > 3) { /* FILE NAME */
+		char value[256];
+		ssize_t n = getxattr(arg, argv[3], value, sizeof(value) - 1);
+
+		if (n < 0)
+			return answer(-1);
+		value[n] = 0;
+		puts(value);
+		return 0;
 	}
 	if (!strcmp(what, "swap") && argc > 3) /* exchanges two names for ever */
 		for (;;)

@@ -5,6 +5,9 @@ recvfd.py tty SOCKET DIR [TEXT]   console socket: what the terminal prints goes 
 recvfd.py pidfd SOCKET DIR        pidfd socket: DIR/pidfd-pid holds the pid behind the descriptor
 recvfd.py seccomp SOCKET DIR      seccomp listener: DIR/seccomp-state holds the JSON state;
                                   each trapped system call fails with EADDRNOTAVAIL
+recvfd.py hold SOCKET DIR         seccomp listeners, one of each connection N: DIR/state-N is the JSON state; the first
+                                  one's trapped system calls go on, those of the others wait, with
+                                  DIR/held-N there, for DIR/release
 recvfd.py notify SOCKET DIR       datagrams of a service's notify socket, one per line in DIR/notify
 
 The message that came with the descriptor is kept in DIR/message, "N fds" in DIR/count.
@@ -18,6 +21,8 @@ import select
 import socket
 import struct
 import sys
+import threading
+import time
 
 NOTIF_RECV = 0xC0502100  # SECCOMP_IOCTL_NOTIF_RECV: struct seccomp_notif, 80 bytes
 NOTIF_SEND = 0xC0182101  # SECCOMP_IOCTL_NOTIF_SEND: struct seccomp_notif_resp, 24 bytes
@@ -80,6 +85,38 @@ def answer_notifications(fd):
                 raise
 
 
+def hold_notifications(conn, folder, n):
+    data, fds = receive(conn)
+    while True:
+        more = conn.recv(65536)
+        if not more:
+            break
+        data += more
+    save(folder, "state-%d" % n, data)
+    while True:
+        p = select.poll()
+        p.register(fds[0], select.POLLIN)
+        if any(ev & (select.POLLHUP | select.POLLERR) for _, ev in p.poll(30000)):
+            return
+        buf = bytearray(80)
+        try:
+            fcntl.ioctl(fds[0], NOTIF_RECV, buf, True)
+        except OSError as e:
+            if e.errno in (errno.EINTR, errno.ENOENT):
+                continue
+            return
+        (ident,) = struct.unpack_from("Q", buf)
+        if n > 1:
+            save(folder, "held-%d" % n, "")
+            while not os.path.exists(os.path.join(folder, "release")):
+                time.sleep(0.02)
+        try:
+            fcntl.ioctl(fds[0], NOTIF_SEND, struct.pack("QqiI", ident, 0, 0, 1))  # go on
+        except OSError as e:
+            if e.errno != errno.ENOENT:
+                raise
+
+
 def main():
     mode, path, folder = sys.argv[1:4]
     os.makedirs(folder, exist_ok=True)
@@ -98,6 +135,12 @@ def main():
     s.bind(os.path.basename(path))
     s.listen(8)
     save(folder, "ready", "")
+    if mode == "hold":
+        n = 0
+        while True:
+            conn, _ = s.accept()
+            n += 1
+            threading.Thread(target=hold_notifications, args=(conn, folder, n), daemon=True).start()
     conn, _ = s.accept()
     data, fds = receive(conn)
     if mode == "seccomp":

@@ -391,3 +391,51 @@ resources() { config '.linux.resources += $r' --argjson r "$1"; }
 	assert_eq "$(status_of)" running
 	grep -q ":/$ID\$" "/proc/$pid/cgroup"
 }
+
+@test "run.oci.delegate-cgroup, v2: the processes are in a cgroup of their own, below the one with the limits" {
+	need_v2
+	config '.annotations["run.oci.delegate-cgroup"] = "/payload/init"'
+	resources '{"memory": {"limit": 67108864}}'
+	started /bin/sh -c 'cat /proc/self/cgroup; ls -d /sys/fs/cgroup/payload/init; cat /sys/fs/cgroup/memory.max; sleep 600'
+	eventually grep -q 67108864 "$T/stdout"
+	assert_eq "$(cat "$T/stdout")" "0::/payload/init
+/sys/fs/cgroup/payload/init
+67108864"
+	assert_eq "$(cat "$(cgdir memory)/payload/memory.max")" max 'limit of the payload'
+	grep -qw memory "$(cgdir memory)/payload/cgroup.controllers"
+	# a further process goes where the first one is
+	in_exec cat /proc/self/cgroup
+	assert_output '0::/payload/init'
+	assert_eq "$(rt ps --format json "$ID" | jq length)" "$(wc -l <"$(cgdir memory)/payload/init/cgroup.procs")"
+	rt pause "$ID"
+	assert_eq "$(status_of)" paused
+	rt resume "$ID"
+	rt delete --force "$ID"
+	assert_clean
+}
+
+@test "run.oci.delegate-cgroup, v2: it belongs to the container's user, the limits do not" {
+	need_v2
+	config '.annotations["run.oci.delegate-cgroup"] = "payload" | .process.user = {"uid": 1000, "gid": 1000} |
+		(.mounts[] | select(.type == "cgroup")).options -= ["ro"]'
+	inside_ok 'cd /sys/fs/cgroup && mkdir payload/x && echo 0 >payload/x/cgroup.procs && cat /proc/self/cgroup'
+	assert_line 0::/payload/x
+	config '.linux.namespaces += [{"type": "user"}] | .process.user = {"uid": 0, "gid": 0} |
+		.linux.uidMappings = [{"containerID": 0, "hostID": 100000, "size": 65536}] | .linux.gidMappings = .linux.uidMappings'
+	chown -R 100000:100000 "$BUNDLE/rootfs"
+	inside_ok 'cd /sys/fs/cgroup && mkdir payload/x && stat -c %u payload && echo 0 >payload/x/cgroup.procs && cat /proc/self/cgroup'
+	assert_line 0
+	assert_line 0::/payload/x
+}
+
+@test "run.oci.delegate-cgroup: a way out, and cgroup v1, are refused" {
+	config '.annotations["run.oci.delegate-cgroup"] = "../x"'
+	run rt run --bundle "$BUNDLE" "$ID" </dev/null
+	assert_fails
+	assert_at 'annotations["run.oci.delegate-cgroup"]'
+	assert_clean
+	if cgroup_v2; then return; fi
+	config '.annotations["run.oci.delegate-cgroup"] = "x"'
+	run rt run --bundle "$BUNDLE" "$ID" </dev/null
+	assert_fails 'cgroup v2 only'
+}

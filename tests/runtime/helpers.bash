@@ -10,6 +10,7 @@
 # Environment: OCI_RT       runtime under test (default: ./build/oci-rt, then PATH)
 #              OCI_PROBE    tests/lib/probe.c, compiled (default: compiled here)
 #              OCI_RT_TEST_LONG=1   the long forms of some tests
+#              OCI_RT_TEST_MANAGER=systemd   cgroups are systemd's scopes
 
 bats_require_minimum_version 1.5.0
 
@@ -25,6 +26,9 @@ PYTHON=python3
 [ ! -x /usr/bin/python3 ] || PYTHON=/usr/bin/python3
 export PYTHON LC_ALL=C
 PATH=$PATH:/usr/sbin:/sbin
+
+MANAGER=()
+if [ "${OCI_RT_TEST_MANAGER:-}" = systemd ]; then MANAGER=(--systemd-cgroup); fi
 
 # the name that everything made by this run carries
 TAG=ocirt$(printf %s "${BATS_RUN_TMPDIR##*-}" | tr -cd '[:alnum:]')
@@ -155,7 +159,7 @@ capability_names() {
 # rt ARG...: the runtime on this test's state directory; a hang is status 124.
 # Messages go to stderr and, as JSON, to $T/log.json.
 rt() {
-	timeout --foreground -k 5 "${RT_TIMEOUT:-60}" "$OCI_RT" --root "$ROOT" --log "$T/log.json" --log-format json "$@"
+	timeout --foreground -k 5 "${RT_TIMEOUT:-60}" "$OCI_RT" --root "$ROOT" --log "$T/log.json" --log-format json "${MANAGER[@]}" "$@"
 }
 
 # rtd ARG...: the same for what leaves a process behind (create, run -d, exec -d): with
@@ -290,6 +294,12 @@ need_cap() {
 	((mask >> $2 & 1)) || skip "CAP_$1 is not in the bounding set of this machine's root"
 }
 
+# need_systemd: as PID 1, with a bus (the test machine has one)
+need_systemd() { [ -d /run/systemd/system ] && command -v systemctl >/dev/null || skip 'systemd is not PID 1'; }
+
+# need_cgroupfs: what the test looks at is a path of its own choice
+need_cgroupfs() { [ ${#MANAGER[@]} = 0 ] || skip 'about paths, which the systemd manager does not take'; }
+
 need_command() { command -v "$1" >/dev/null || skip "$1 is not installed"; }
 
 # need_kernel MAJOR.MINOR WHAT
@@ -301,10 +311,13 @@ need_kernel() {
 
 # cgdir CONTROLLER [PATH]: the directory of the container's cgroup on the host
 cgdir() {
-	if cgroup_v2; then
-		echo "/sys/fs/cgroup${2:-/$ID}"
+	local path=${2:-/$ID}
+	if [ ${#MANAGER[@]} -gt 0 ]; then
+		echo "/sys/fs/cgroup/system.slice$path.scope"
+	elif cgroup_v2; then
+		echo "/sys/fs/cgroup$path"
 	else
-		echo "/sys/fs/cgroup/$1${2:-/$ID}"
+		echo "/sys/fs/cgroup/$1$path"
 	fi
 }
 

@@ -251,3 +251,52 @@ PATH=/bin:/usr/bin"
 	run --separate-stderr rt run --bundle "$BUNDLE" "$ID" </dev/null
 	assert_eq "$output" clean
 }
+
+@test "run.oci.hooks.stdout, .stderr: what every hook says is appended to the files" {
+	local k
+	echo before >"$T/hooks.out"
+	config '.annotations = {"run.oci.hooks.stdout": $o, "run.oci.hooks.stderr": $e}' --arg o "$T/hooks.out" --arg e "$T/hooks.err"
+	for k in prestart createRuntime createContainer startContainer poststart poststop; do hook "$k" "echo out $k; echo err $k >&2"; done
+	started
+	# the program has none of them
+	rt exec "$ID" ls -l /proc/1/fd >"$T/fds"
+	refute grep -q hooks "$T/fds"
+	rt delete --force "$ID"
+	assert_eq "$(cat "$T/hooks.out")" "before
+out prestart
+out createRuntime
+out createContainer
+out startContainer
+out poststart
+out poststop"
+	assert_eq "$(grep -c ^err "$T/hooks.err")" 6
+}
+
+@test "run.oci.hooks.stdout alone: stderr is still in the message; a file that cannot be opened is an error" {
+	config '.annotations = {"run.oci.hooks.stdout": $o}' --arg o "$T/hooks.out"
+	hook createRuntime 'echo to the file; echo to the message >&2; false'
+	run rt create --bundle "$BUNDLE" "$ID" 3>&-
+	assert_fails 'to the message'
+	refute_has 'to the file'
+	assert_eq "$(cat "$T/hooks.out")" 'to the file'
+	assert_clean
+	config '.annotations["run.oci.hooks.stdout"] = $o' --arg o "$T/no/such/directory"
+	run rt create --bundle "$BUNDLE" "$ID" 3>&-
+	assert_fails "$T/no/such/directory"
+	assert_at 'annotations["run.oci.hooks.stdout"]'
+	assert_clean
+}
+
+@test "run.oci.hooks.stdout in a user namespace: the caller's right to write counts" {
+	mkdir -m 700 "$T/private"
+	config '.annotations = {"run.oci.hooks.stdout": $o} | .linux.namespaces += [{"type": "user"}] |
+		.linux.uidMappings = [{"containerID": 0, "hostID": 100000, "size": 65536}] | .linux.gidMappings = .linux.uidMappings' \
+		--arg o "$T/private/hooks.out"
+	chmod 755 "$T" "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR/test" 2>/dev/null || true
+	chown -R 100000:100000 "$BUNDLE/rootfs"
+	hook createContainer 'echo container'
+	hook startContainer 'echo start'
+	inside_ok true
+	assert_eq "$(cat "$T/private/hooks.out")" "container
+start"
+}

@@ -151,6 +151,23 @@ ranges='.linux.uidMappings = [{containerID: 0, hostID: 1000, size: 1}, {containe
 	[ -d "$HOME_DIR/run/oci-rt" ] || fail "the state is not in the user's directory"
 }
 
+@test "a new time namespace, with offsets, for the program and for exec" {
+	[ -e /proc/self/ns/time ] || skip 'the kernel has no time namespaces'
+	need_kernel 6.2 'execve into a new time namespace'
+	home
+	config '.linux.namespaces += [{"type": "time"}] | .linux.timeOffsets = {"boottime": {"secs": 1000000}} | .process.args = ["sleep", "600"]'
+	urt create --bundle "$BUNDLE" c </dev/null >/dev/null 2>&1 3>&-
+	run urt exec c echo before start
+	assert_output 'before start'
+	urt start c
+	run urt exec c sh -c 'readlink /proc/self/ns/time; readlink /proc/1/ns/time; cut -d. -f1 /proc/uptime; cat /proc/1/timens_offsets'
+	assert_status 0
+	assert_eq "${lines[0]}" "${lines[1]}"
+	assert_ne "${lines[0]}" "$(readlink /proc/self/ns/time)"
+	[ "${lines[2]}" -ge 1000000 ] || fail 'no offset'
+	assert_match '^boottime +1000000 +0$'
+}
+
 # ------------------------------------------------ with delegation: systemd's user instance
 
 delegated() {

@@ -309,6 +309,55 @@ EFAULT"
 	assert_eq "$(cat "$T/seccomp/count")" '1 fds'
 }
 
+# The agent's answer is what the exec'ed process waits for, with its filter loaded and execve to come: whatever it still
+# has open of the host, somebody in the container who may look at it could follow (CVE-2016-9962).
+@test "NOTIFY: an exec'ed process holds nothing of the host while it waits for the agent" {
+	local pid link
+	receiver hold
+	seccomp SCMP_ACT_ALLOW '{"names":["execve","execveat"],"action":"SCMP_ACT_NOTIFY"}'
+	config '.linux.seccomp.listenerPath = $p' --arg p "$T/hold.sock"
+	started
+	background "$OCI_RT" --root "$ROOT" exec "$ID" /bin/echo hello </dev/null >"$T/exec.out" 2>&1
+	eventually test -e "$T/hold/held-2"
+	pid=$(jq .pid "$T/hold/state-2")
+	assert_eq "$(jq .state.pid "$T/hold/state-2")" "$(pid_of)"
+	assert_eq "$(jq -r .state.status "$T/hold/state-2")" running
+	assert_ne "$(readlink "/proc/$pid/ns/pid")" "$(readlink /proc/self/ns/pid)"
+	for link in "/proc/$pid/fd"/*; do
+		case $link in */0 | */1 | */2) continue ;; esac
+		output+="$(readlink "$link")"$'\n'
+	done
+	assert_match '^(pipe|socket):'
+	refute_match '^/[^m]|^/m[^e]'
+	touch "$T/hold/release"
+	eventually grep -qx hello "$T/exec.out"
+}
+
+@test "NOTIFY: the agent's socket from crun's annotation or environment variable, for exec too" {
+	receiver hold
+	touch "$T/hold/release"
+	seccomp SCMP_ACT_ALLOW '{"names":["mkdir"],"action":"SCMP_ACT_NOTIFY"}'
+	config '.annotations["run.oci.seccomp.receiver"] = $p' --arg p "$T/hold.sock"
+	started
+	in_exec /bin/echo by annotation
+	assert_output 'by annotation'
+	eventually test -s "$T/hold/state-2"
+	delete_all
+
+	config 'del(.annotations)'
+	RUN_OCI_SECCOMP_RECEIVER=$T/hold.sock started
+	RUN_OCI_SECCOMP_RECEIVER=$T/hold.sock in_exec /bin/echo by variable
+	assert_output 'by variable'
+	eventually test -s "$T/hold/state-4"
+	# without it the container lives on, but nobody would answer a further process
+	in_exec /bin/echo nothing
+	assert_fails listenerPath
+	assert_eq "$(status_of)" running
+	delete_all
+	RUN_OCI_SECCOMP_RECEIVER=hold.sock run rt run --bundle "$BUNDLE" "$ID" </dev/null
+	assert_fails 'not an absolute path'
+}
+
 @test "NOTIFY: no listener is an error, and leaves nothing" {
 	seccomp SCMP_ACT_ALLOW '{"names":["mkdir"],"action":"SCMP_ACT_NOTIFY"}'
 	config '.linux.seccomp.listenerPath = $p' --arg p "$T/nobody.sock"

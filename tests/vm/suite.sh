@@ -1,21 +1,42 @@
 #!/usr/bin/env bash
-# The runtime's suite in a throw-away guest: systemd as PID 1, pure cgroup v2.
+# The runtime's suite in throw-away guests: systemd as PID 1, pure cgroup v2.
 # run-tests: alone
 #
 # The built runtime and the tests go in as a read-only disk; TAP comes out.  A system call
 # costs some 50 us there and there is one processor, so only what depends on the cgroup
-# version or on having every capability runs: VM_FILES; --long runs everything.
+# version or on having every capability runs, and a look at the security modules; --long
+# runs everything, and most of it once more with the systemd driver.
+#
+# A guest is a line of GUESTS: its name, options for vmtest.sh, variables, then the files of
+# tests/runtime (or ROOM/FILE of another one).
 set -uo pipefail
 cd "$(dirname "$0")" || exit 1
 here=$PWD
 : "${OCI_BUILD:=$here/../../build}" "${OCI_RT:=$OCI_BUILD/oci-rt}"
 
-VM_FILES=(cgroups update devices exec rootless)
-[ -z "${OCI_RT_TEST_LONG:-}" ] || VM_FILES=(cgroups update devices lifecycle exec rootless namespaces
-	mounts process output options hooks seccomp descriptors sysctl security robustness)
+GUESTS=(
+	'v2        | | | cgroups update devices exec rootless systemd'
+	'selinux   | --lsm selinux  | | selinux'
+	'apparmor  | --lsm apparmor | | apparmor'
+)
+[ -z "${OCI_RT_TEST_LONG:-}" ] || GUESTS=(
+	'v2        | | | cgroups update devices lifecycle exec rootless namespaces mounts process output options hooks
+		seccomp descriptors sysctl security robustness systemd conformance/linux'
+	'systemd   | | OCI_RT_TEST_MANAGER=systemd | cgroups update devices lifecycle exec process output hooks seccomp
+		descriptors robustness'
+	'selinux   | --lsm selinux  | | selinux exec mounts'
+	'enforcing | --lsm selinux --enforcing | | selinux-enforcing'
+	'apparmor  | --lsm apparmor | | apparmor exec'
+)
 
-# by hand: tests/vm/suite.sh exec mounts
-[ $# -eq 0 ] || VM_FILES=("$@")
+# by hand: tests/vm/suite.sh exec mounts, or tests/vm/suite.sh --guest selinux; VM_VARIABLES='NAME=VALUE'
+case ${1:-} in
+--guest)
+	mapfile -t GUESTS < <(printf '%s\0' "${GUESTS[@]}" | grep -z "^$2 " | tr '\n\0' ' \n')
+	[ ${#GUESTS[@]} -gt 0 ] || { echo "suite.sh: no guest $2" >&2; exit 2; }
+	;;
+?*) GUESTS=("v2 | | ${VM_VARIABLES:-} | $*") ;;
+esac
 
 skip_all() {
 	echo '1..1'
@@ -37,25 +58,38 @@ fi
 
 W=$(mktemp -d "${TMPDIR:-/tmp}/oci-rt-vm.XXXXXX")
 trap 'rm -rf "$W"' EXIT
-mkdir -p "$W/src/tests" "$W/out"
-cp -a ../lib ../runtime "$W/src/tests/"
+mkdir -p "$W/src/tests"
+cp -a ../lib ../runtime ../conformance "$W/src/tests/"
 cp "$here/guest.sh" "$W/src/"
 cp "$OCI_RT" "$W/src/oci-rt"
 cp "${OCI_PROBE:-$OCI_BUILD/tests/probe}" "$W/src/probe" 2>/dev/null ||
 	"${CC:-cc}" -static -O1 -o "$W/src/probe" ../lib/probe.c || exit 1
 
-rc=0
-./vmtest.sh --backend "${VM_BACKEND:-uml}" --src "$W/src" --timeout "${VM_TIMEOUT:-1200}" -- ./guest.sh "${VM_FILES[@]}" >"$W/tap" 2>"$W/err" || rc=$?
-tr -d '\r' <"$W/tap" | grep -E '^(1\.\.|ok |not ok |#)' >"$W/tap.clean"
-# one plan for all files: their own numbers start again with each
-awk -v rc="$rc" -v want="${#VM_FILES[@]}" '
+# one plan for all files of all guests: their own numbers start again with each
+: >"$W/tap"
+for guest in "${GUESTS[@]}"; do
+	IFS='|' read -r name options variables files <<<"${guest//[$'\n\t']/ }"
+	read -r name <<<"$name"
+	read -ra options <<<"$options"
+	read -ra variables <<<"$variables"
+	read -ra files <<<"$files"
+	rc=0
+	./vmtest.sh --backend "${VM_BACKEND:-uml}" "${options[@]}" --src "$W/src" --timeout "${VM_TIMEOUT:-1200}" -- \
+		env "${variables[@]}" ./guest.sh "${files[@]}" >"$W/out" 2>"$W/err" || rc=$?
+	echo "guest $name $rc ${#files[@]}" >>"$W/tap"
+	tr -d '\r' <"$W/out" | grep -E '^(1\.\.|ok |not ok |#)' >>"$W/tap"
+	cat "$W/err" >&2
+done
+awk '
+	function finish() {
+		if (name == "") return
+		if (files != want) print "not ok " ++n " " name ": the guest ran " files + 0 " of " want " files (status " rc ")"
+		else if (rc > 1 || (rc && !bad)) print "not ok " ++n " " name ": the guest ended with status " rc
+		else return
+		plan++
+	}
+	/^guest / { finish(); name = $2; rc = $3; want = $4; files = bad = 0; next }
 	/^1\.\./ { split($0, p, /\.\./); plan += p[2]; files++; next }
-	/^(not )?ok / { n++; sub(/ok [0-9]+/, "ok " n) }
-	/^not ok / { bad++ }
+	/^(not )?ok / { n++; bad += /^not/; sub(/ok [0-9]+/, "ok " n (name == "v2" ? "" : " " name)) }
 	{ print }
-	END {
-		if (files != want) { n++; plan++; print "not ok " n " the guest ran " files + 0 " of " want " files (status " rc ")" }
-		else if (rc > 1 || (rc && !bad)) { n++; plan++; print "not ok " n " the guest ended with status " rc }
-		print "1.." plan + 0
-	}' "$W/tap.clean"
-cat "$W/err" >&2
+	END { finish(); print "1.." plan + 0 }' "$W/tap"
