@@ -133,6 +133,15 @@ static void except(struct device_rules *flat, const struct device_rule *rule)
 	add(flat, *rule);
 }
 
+/*
+ * "mknod of any device of this type" beside a narrower "this device: nothing at all", which Docker writes for
+ * /dev/fuse.  v1 cannot make the hole; the wide rule stays, because a node that cannot be opened is harmless.
+ */
+static bool hole_in_mknod(const struct device_rule *wide, const struct device_rule *narrow)
+{
+	return wide->allow && wide->major < 0 && wide->minor < 0 && wide->access == DEVICE_MKNOD && narrow->access == DEVICE_ALL;
+}
+
 /* Back to the default: take the rule's bits from every exception that it covers. */
 static int unexcept(struct device_rules *flat, const struct device_rule *rule)
 {
@@ -142,9 +151,10 @@ static int unexcept(struct device_rules *flat, const struct device_rule *rule)
 		struct device_rule *e = &flat->items[i];
 
 		if (overlap(e, rule) && (e->access & rule->access)) {
-			if (!covers(rule, e))
+			if (covers(rule, e))
+				e->access &= ~rule->access;
+			else if (!hole_in_mknod(e, rule))
 				return -EOPNOTSUPP;
-			e->access &= ~rule->access;
 		}
 		if (e->access)
 			flat->items[kept++] = *e;

@@ -117,6 +117,18 @@ need_v2_or_devices() { if ! cgroup_v2; then need_controller devices; fi; }
 EPERM"
 }
 
+@test "a device that is denied behind the list of allowed ones, as Docker writes it" {
+	need_v2_or_devices
+	all_caps
+	config '.linux.devices = [{"path": "/dev/k", "type": "c", "major": 1, "minor": 11, "fileMode": 438}]
+		| .linux.resources.devices += [{"allow": true, "type": "c", "major": 1, "minor": 5, "access": "rwm"},
+			{"allow": false, "type": "c", "major": 1, "minor": 11, "access": "rwm"}]'
+	inside 'probe open /dev/k; probe open /dev/zero; mknod /tmp/other c 1 12 && echo made'
+	assert_output "EPERM
+ok
+made"
+}
+
 @test "mknod of any device is allowed, opening it is not" {
 	need_v2_or_devices
 	all_caps
