@@ -199,9 +199,11 @@ class Containerd:
         for t in self.ctr("task", "ls", "-q", rc=None)[1].split():
             subprocess.run(self.command("task", "rm", "-f", t), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                            timeout=20)
-        self.proc.terminate()
         try:
+            self.proc.terminate()
             self.proc.wait(10)
+        except ProcessLookupError:
+            pass  # it has died on its own
         except subprocess.TimeoutExpired:
             self.kill()
         for p in self.shims():
