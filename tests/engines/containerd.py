@@ -183,6 +183,12 @@ def check(directory, name):
         trouble = attempt(d, name, f, how)
         if trouble and trouble[0] == "fail":
             reference = attempt(d, name, f, REFERENCE["stock+runc"])
+            # Under load ctr may open a FIFO after containerd's own shim has closed it for good, and prints
+            # nothing: with runc too, only more rarely.  Our shim has no such excuse.
+            if not reference and combination.startswith("stock") and not attempt(d, name, f, how):
+                print("# unsteady with %s: %s" % (combination, trouble[1]), file=sys.stderr)
+                ran = True
+                continue
             if not reference:
                 print("%s fails with %s and not with runc: %s" % (name, combination, trouble[1]))
                 print("\n".join(d.tail().splitlines()[-15:]))
