@@ -75,14 +75,12 @@ static int write_map(pid_t pid, const char *file, const char *map)
 	return write(fd, text, n + 1) < 0 ? -errno : 0;
 }
 
-int idmap_mount(int fd, const char *uidmap, const char *gidmap, struct error *err)
+int idmap_namespace(const char *uidmap, const char *gidmap, struct error *err)
 {
-	struct mount_attr attr = {.attr_set = MOUNT_ATTR_IDMAP};
 	struct clone_args args = {.flags = CLONE_NEWUSER, .exit_signal = SIGCHLD};
-	_cleanup_fd_ int ns = -1;
 	char path[64];
 	pid_t pid = (pid_t)syscall(SYS_clone3, &args, sizeof args);
-	int r = 0;
+	int r = 0, ns = -1;
 
 	if (pid < 0)
 		return error_sys(err, errno, "make a user namespace for an idmapped mount");
@@ -99,10 +97,16 @@ int idmap_mount(int fd, const char *uidmap, const char *gidmap, struct error *er
 		ns = open(path, O_RDONLY | O_CLOEXEC);
 		r = ns < 0 ? -errno : 0;
 	}
-	attr.userns_fd = (uint64_t)ns;
-	if (r == 0 && mount_setattr(fd, "", AT_EMPTY_PATH, &attr, sizeof attr) < 0)
-		r = -errno;
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
-	return r < 0 ? error_sys(err, -r, "give a mount the id map %s", uidmap ? uidmap : gidmap) : 0;
+	return r < 0 ? error_sys(err, -r, "make the id map %s for a mount", uidmap ? uidmap : gidmap) : ns;
+}
+
+int idmap_mount(int fd, int userns, struct error *err)
+{
+	struct mount_attr attr = {.attr_set = MOUNT_ATTR_IDMAP, .userns_fd = (uint64_t)userns};
+
+	if (mount_setattr(fd, "", AT_EMPTY_PATH, &attr, sizeof attr) < 0)
+		return error_sys(err, errno, "give a mount an id map");
+	return 0;
 }

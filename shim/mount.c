@@ -113,15 +113,18 @@ static const char *join(const struct mount_options *o, struct arena *a)
 /* Give a mount that was just made an id map: clone it, map the clone, put it in place of the original. */
 static int apply_idmap(const struct mount_options *o, const char *target, struct error *err)
 {
-	_cleanup_fd_ int fd = -1;
+	_cleanup_fd_ int fd = -1, ns = -1;
 	int r;
 
 	if (!o->uidmap && !o->gidmap)
 		return 0;
+	ns = idmap_namespace(o->uidmap, o->gidmap, err);
+	if (ns < 0)
+		return ns;
 	fd = (int)syscall(SYS_open_tree, AT_FDCWD, target, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
 	if (fd < 0)
 		return error_sys(err, errno, "clone the mount at %s", target);
-	r = idmap_mount(fd, o->uidmap, o->gidmap, err);
+	r = idmap_mount(fd, ns, err);
 	if (r < 0)
 		return r;
 	if (umount2(target, MNT_DETACH) < 0)
@@ -157,9 +160,10 @@ static int mount_one(const Task__Mount *m, const char *target, struct arena *a, 
 {
 	_cleanup_fd_ int loop = -1;
 	struct mount_options o;
-	const char *source = m->source;
+	const char *source = m->source, *data;
 	char device[32];
 	unsigned long first;
+	int r;
 
 	mount_options_parse(&o, m->options, m->n_options, a);
 	if (strncmp(m->type, "fuse.", 5) == 0 || strncmp(m->type, "fuse3.", 6) == 0)
@@ -174,7 +178,16 @@ static int mount_one(const Task__Mount *m, const char *target, struct arena *a, 
 		return overlay_mount(&o, source, target, a, err);
 	/* A bind mount takes over no flag but MS_REC; the rest needs a remount. */
 	first = o.flags & MS_BIND ? o.flags & (MS_BIND | MS_REC) : o.flags;
-	if (mount(source, target, m->type, first, o.data_count && !(o.flags & MS_BIND) ? join(&o, a) : NULL) < 0)
+	data = o.data_count && !(o.flags & MS_BIND) ? join(&o, a) : NULL;
+	r = mount(source, target, m->type, first, data);
+	if (r < 0 && errno == ENOTBLK && loop < 0) { /* erofs before Linux 6.12 wants a device */
+		loop = loop_attach(source, true, false, device, err);
+		if (loop < 0)
+			return loop;
+		source = device;
+		r = mount(source, target, m->type, first, data);
+	}
+	if (r < 0)
 		return error_sys(err, errno, "mount %s (%s) on %s", source, m->type, target);
 	if ((o.flags & MS_BIND) && (o.flags & ~(unsigned long)(MS_BIND | MS_REC)) &&
 		mount(NULL, target, NULL, (o.flags & ~(unsigned long)MS_REC) | MS_REMOUNT, NULL) < 0)

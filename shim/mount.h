@@ -43,7 +43,10 @@ int overlay_mount(
 /* Attach file to a free loop device: descriptor of the device (path_out has its name). */
 int loop_attach(const char *file, bool read_only, bool direct_io, char path_out[static 32], struct error *err);
 
-/* Make mount descriptor fd an idmapped one; maps are "container:host:size[,...]". */
-int idmap_mount(int fd, const char *uidmap, const char *gidmap, struct error *err);
+/* A user namespace with these maps, "container:host:size[,...]" (NULL: none of that kind): its descriptor. */
+int idmap_namespace(const char *uidmap, const char *gidmap, struct error *err);
+
+/* Make the detached mount fd an idmapped one. */
+int idmap_mount(int fd, int userns, struct error *err);
 
 #endif

@@ -99,6 +99,24 @@ static int from_runc(struct options *o, const void *value, size_t len, struct ar
 	return 0;
 }
 
+/* Part of the options only: what else was said stays. */
+static int from_create(struct options *o, const void *value, size_t len, struct arena *a, struct error *err)
+{
+	ProtobufCAllocator allocator = arena_allocator(a);
+	Options__Create *m = options__create__unpack(&allocator, len, value);
+
+	if (!m)
+		return error_set(err, ERR_USAGE, EINVAL, "the create options do not parse");
+	o->no_pivot_root = m->no_pivot_root;
+	o->no_new_keyring = m->no_new_keyring;
+	o->shim_cgroup = m->shim_cgroup;
+	o->io_uid = m->io_uid;
+	o->io_gid = m->io_gid;
+	o->criu_work_path = m->criu_work_path;
+	o->criu_image_path = m->criu_image_path;
+	return 0;
+}
+
 static int from_toml_any(struct options *o, const void *value, size_t len, struct arena *a, struct error *err)
 {
 	ProtobufCAllocator allocator = arena_allocator(a);
@@ -129,6 +147,8 @@ int options_from_any(
 	if (type_url_is(type_url, "runtimeoptions.v1.Options") ||
 		type_url_is(type_url, "cri.runtimeoptions.v1.Options"))
 		return from_toml_any(o, value, len, a, err);
+	if (type_url_is(type_url, "containerd.linux.runc.CreateOptions"))
+		return from_create(o, value, len, a, err);
 	return error_set(err, ERR_USAGE, EINVAL, "unsupported option type %s", type_url);
 }
 

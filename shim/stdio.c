@@ -1,5 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Theory of operation: see stdio.h.  Opening never waits for a peer: FIFOs are opened non-blocking. */
+/*
+ * Theory of operation: see stdio.h.  Opening never waits for a peer: FIFOs are opened non-blocking.
+ *
+ * What a FIFO holds is lost when its last descriptor is closed, and a client may open its end
+ * late: a short command can be over before the client's thread has run.  So after the end of an
+ * output the FIFO stays open until it is empty, at most LINGER_MS.
+ */
 #include "shim/stdio.h"
 
 #include <errno.h>
@@ -7,11 +13,15 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "shim/logger.h"
+
+#define LINGER_MS 500
+#define LINGER_STEP_MS 64 /* between two looks, at most */
 
 static void init(struct stdio *io)
 {
@@ -194,11 +204,51 @@ static void check_drained(struct stdio *io)
 	drained(io, io->drained_context);
 }
 
+static bool unread(int fd)
+{
+	struct stat st;
+	int n = 0;
+
+	return fd >= 0 && ioctl(fd, FIONREAD, &n) == 0 && n > 0 && fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode);
+}
+
+static void on_linger(struct timer *t)
+{
+	struct stdio *io = (struct stdio *)((char *)t - offsetof(struct stdio, linger));
+	bool late = loop_now_ms() >= io->linger_limit, more = false;
+
+	for (int i = 1; i < 3; i++) {
+		if (!io->lingering[i])
+			continue;
+		if (!late && unread(io->copier[i].dst.fd)) {
+			more = true;
+			continue;
+		}
+		io->copying[i] = io->lingering[i] = false;
+		copier_stop(&io->copier[i]);
+	}
+	if (io->linger_ms < LINGER_STEP_MS)
+		io->linger_ms *= 2;
+	if (more)
+		timer_set(t, io->linger_ms);
+	check_drained(io);
+}
+
 static void on_copy_end(struct copier *c)
 {
 	struct stdio *io = c->context;
 	int i = (int)(c - io->copier);
 
+	if (i > 0 && unread(c->dst.fd)) {
+		cleanup_fd(&c->src.fd);
+		c->src.fd = -1;
+		io->lingering[i] = true;
+		io->linger.cb = on_linger;
+		io->linger_ms = 1;
+		io->linger_limit = loop_now_ms() + LINGER_MS;
+		timer_set(&io->linger, io->linger_ms);
+		return;
+	}
 	io->copying[i] = false;
 	copier_stop(c);
 	check_drained(io);
@@ -295,6 +345,8 @@ void stdio_drain(struct stdio *io, int timeout_ms, void (*drained)(struct stdio 
 void stdio_close(struct stdio *io)
 {
 	timer_cancel(&io->drain_timer);
+	timer_cancel(&io->linger);
+	io->lingering[1] = io->lingering[2] = false;
 	io->drained = NULL;
 	close_child_ends(io);
 	for (int i = 0; i < 3; i++) {

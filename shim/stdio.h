@@ -35,6 +35,10 @@ struct stdio {
 	void *drained_context;
 	struct timer drain_timer;
 	int64_t drain_limit;
+	bool lingering[3]; /* copied to its end, but not all of it has been read */
+	struct timer linger;
+	int linger_ms;
+	int64_t linger_limit;
 };
 
 /* What a logger is told, and who owns the pipes of a container in a user namespace. */

@@ -5,6 +5,7 @@
  * last two and Kill of an exec are one command of the runtime; struct op
  * carries the request over it.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -12,6 +13,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -240,8 +242,39 @@ void task_update(struct call *call)
 
 /* --- Checkpoint --- */
 
+/* criu's files besides the image, when nobody said where: in a directory of ours that goes away again.  What a
+ * failed dump has logged stays in the bundle. */
+static void checkpoint_tidy(struct container *c, const char *work, bool failed, struct arena *a)
+{
+	_cleanup_fd_ int dir = open(work, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	_cleanup_fd_ int bundle = open(c->bundle, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct dirent *e;
+	DIR *entries;
+	char *text;
+	size_t len;
+
+	if (dir < 0)
+		return;
+	if (failed && bundle >= 0 && fd_read_file(dir, "dump.log", a, 16 << 20, &text, &len) == 0)
+		(void)fd_replace_file(bundle, "criu-dump.log", text, len, 0600);
+	entries = fdopendir(dir);
+	if (!entries)
+		return;
+	dir = -1;
+	while ((e = readdir(entries)))
+		(void)unlinkat(dirfd(entries), e->d_name, 0);
+	closedir(entries);
+	rmdir(work);
+}
+
+static const char *checkpoint_work(struct container *c, struct arena *a)
+{
+	return arena_printf(a, "%s/work/criu-work", c->bundle);
+}
+
 static void checkpoint_done(struct op *op, const char *failure)
 {
+	checkpoint_tidy(op->c, checkpoint_work(op->c, &op->call->arena), failure, &op->call->arena);
 	if (failure)
 		call_fail(op->call, RPC_UNKNOWN, "OCI runtime checkpoint failed: %s", failure);
 	else
@@ -276,7 +309,9 @@ void task_checkpoint(struct call *call)
 	args[n++] = "--image-path";
 	args[n++] = *o->image_path ? o->image_path : r->path;
 	args[n++] = "--work-path";
-	args[n++] = *o->work_path ? o->work_path : arena_printf(&call->arena, "%s/work", c->bundle);
+	args[n++] = *o->work_path ? o->work_path : checkpoint_work(c, &call->arena);
+	if (!*o->work_path)
+		(void)mkdir(arena_printf(&call->arena, "%s/work", c->bundle), 0700);
 	if (o->open_tcp)
 		args[n++] = "--tcp-established";
 	if (o->external_unix_sockets)

@@ -66,7 +66,7 @@ static int check_features(struct criu_job *job, struct error *err)
 
 static int fill(struct criu_job *job, const struct dump_target *t, struct error *err)
 {
-	struct external x = { job->arena, t->config, t->state->bundle, t->proc_fd, &job->opts };
+	struct external x = { job->arena, t->config, t->state->bundle, t->proc_fd, &job->opts, NULL };
 	struct stdio_process p = { t->proc_fd, t->state->pid, NULL, 0 };
 	struct criu_opts *o = &job->opts;
 	pid_t *pids = NULL;

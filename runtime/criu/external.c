@@ -124,6 +124,26 @@ static void dump_bind(const struct dump *d, const struct config_mount *cm, bool 
 	}
 }
 
+static bool is_cgroup(const struct config_mount *m)
+{
+	return m->type && strcmp(m->type, "cgroup") == 0;
+}
+
+/* A mount of type cgroup is often made of binds (runtime/mount/cgroup.c). */
+static void dump_cgroup(const struct dump *d, const struct config_mount *cm)
+{
+	const struct mountinfo *m = mount_at(d, cm->destination, NULL);
+
+	if (m && m->slave)
+		add_mount(d->x, m->point, m->point);
+	for (size_t i = 0; m && i < d->count; i++) {
+		const char *rest = mountinfo_below(d->mounts[i].point, m->point);
+
+		if (rest && *rest && !configured(d, d->mounts[i].point))
+			add_mount(d->x, d->mounts[i].point, d->mounts[i].point);
+	}
+}
+
 static void dump_device(const struct dump *d, const char *path)
 {
 	const struct mountinfo *m = mount_at(d, path, NULL);
@@ -141,6 +161,8 @@ static void dump_mounts(const struct dump *d)
 	for (size_t i = 0; i < config->mounts_count; i++)
 		if (is_bind(d->x, &config->mounts[i], &o))
 			dump_bind(d, &config->mounts[i], o.recursive_bind);
+		else if (is_cgroup(&config->mounts[i]))
+			dump_cgroup(d, &config->mounts[i]);
 	for (size_t i = 0; i < config->linux->masked_paths_count; i++) {
 		const struct mountinfo *m = mount_at(d, config->linux->masked_paths[i], &directory);
 
@@ -235,6 +257,16 @@ static int restore_bind(const struct external *x, int root_fd, const struct conf
 	return 0;
 }
 
+static void restore_cgroup(const struct external *x, int root_fd, const struct config_mount *m)
+{
+	const struct cgroup_mount *mounts;
+	size_t n = x->cgroup ? cgroup_mounts(x->cgroup, &mounts) : 0;
+	const char *point = resolve(x, root_fd, m->destination);
+
+	for (size_t i = 0; i < n; i++)
+		add_mount(x, *mounts[i].name ? arena_printf(x->arena, "%s/%s", point, mounts[i].name) : point, mounts[i].path);
+}
+
 static int restore_mounts(const struct external *x, int root_fd, struct error *err)
 {
 	const struct config *config = x->config;
@@ -245,6 +277,8 @@ static int restore_mounts(const struct external *x, int root_fd, struct error *e
 	for (size_t i = 0; i < config->mounts_count; i++) {
 		int r = 0;
 
+		if (is_cgroup(&config->mounts[i]))
+			restore_cgroup(x, root_fd, &config->mounts[i]);
 		if (!is_bind(x, &config->mounts[i], &o))
 			continue;
 		if (o.recursive_bind && !host)

@@ -6,6 +6,7 @@
 
 #include "base/arena.h"
 #include "base/error.h"
+#include "runtime/cgroup/cgroup.h"
 #include "runtime/criu/rpc.h"
 #include "specs/config.h"
 
@@ -14,6 +15,7 @@
  * and restore finds it again by that name.
  *
  *   bind mounts and bound devices  the mount point in the container
+ *   bound cgroup hierarchies       the mount point in the container
  *   masked files                   "/dev/null"
  *   net, pid namespaces by path    "extRootNetNS", "extRootPidNS"
  *
@@ -24,7 +26,8 @@ struct external {
 	const struct config *config;
 	const char *bundle; /* for relative sources */
 	int proc_fd;
-	struct criu_opts *opts; /* to be filled */
+	struct criu_opts *opts;	/* to be filled */
+	const struct cgroup *cgroup; /* restore: whose directories the container saw; may be NULL */
 };
 
 /* dump: look at the living process pid. */

@@ -109,7 +109,7 @@ static int notified(void *data, const char *script, pid_t pid, int fd, struct er
 
 static int fill(struct criu_job *job, struct container *c, int fds[EXTERNAL_FDS + 1], size_t *fds_count, struct error *err)
 {
-	struct external x = { job->arena, c->config, c->options.bundle, c->proc_fd, &job->opts };
+	struct external x = { job->arena, c->config, c->options.bundle, c->proc_fd, &job->opts, c->cgroup };
 	struct criu_opts *o = &job->opts;
 	int r;
 

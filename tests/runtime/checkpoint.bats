@@ -116,6 +116,19 @@ last_tick() { grep -a tick "$1" | tail -n 1 | tr -cd 0-9; }
 	assert_eq "$(jq -r '.[3] | startswith("null:file[")' "$T/image/descriptors.json")" true
 }
 
+@test "what comes from outside is named: bound cgroup hierarchies" {
+	local point
+	[ -d /sys/fs/cgroup/memory ] || skip 'no hierarchy of cgroup v1 is mounted on this host'
+	fake_criu ok
+	started
+	rt checkpoint --leave-running --image-path "$T/image" "$ID"
+	run request '.opts["23"][]'
+	assert_has /sys/fs/cgroup/
+	while read -r point; do
+		assert_has "$point"
+	done < <(awk '$5 ~ "^/sys/fs/cgroup/" { print $5 }' "/proc/$(pid_of)/mountinfo")
+}
+
 @test "a dumped container is gone" {
 	fake_criu ok
 	started

@@ -39,14 +39,17 @@ oom_score = 0
     [plugins."io.containerd.grpc.v1.cri".containerd]
       snapshotter = "{snapshotter}"
       default_runtime_name = "oci-rt"
-      [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.oci-rt]
-        runtime_type = "io.containerd.oci-rt.v2"
-        [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.oci-rt.options]
-          BinaryName = "{runtime}"
+{handlers}"""
+
+HANDLER = """\
+      [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.{name}]
+        runtime_type = "{type}"
+        privileged_without_host_devices = true
+{path}        [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.{name}.options]
+          BinaryName = "{binary}"
 """
 
-CNI = """{"cniVersion": "0.4.0", "name": "test", "plugins": [{"type": "loopback"}]}"""
-BRIDGE = """{"cniVersion": "0.3.1", "name": "nonet", "plugins": [{"type": "nonet"}]}"""
+NONET_LIST = """{"cniVersion": "0.3.1", "name": "nonet", "plugins": [{"type": "nonet"}]}"""
 # A network plugin that gives a pod an address without making anything.
 NONET = """#!/bin/sh
 case $CNI_COMMAND in
@@ -79,28 +82,58 @@ def image_tar(path, rootfs, name, config):
     os.unlink(layer)
 
 
+def handler(name, kind, binary, path=None):
+    return HANDLER.format(name=name, type=kind, binary=binary,
+                          path='        runtime_path = "%s"\n' % path if path else "")
+
+
+class Other:
+    """As much of a Popen as is needed for a process that is not our child."""
+
+    def __init__(self, pid):
+        self.pid = pid
+
+    def terminate(self):
+        os.kill(self.pid, signal.SIGTERM)
+
+    def kill(self):
+        os.kill(self.pid, signal.SIGKILL)
+
+    def wait(self, timeout=10):
+        end = time.time() + timeout
+        while not shimlib.gone(self.pid):
+            if time.time() > end:
+                raise subprocess.TimeoutExpired("containerd", timeout)
+            time.sleep(0.05)
+
+
 class Containerd:
-    def __init__(self, env, cri=False):
+    def __init__(self, env, cri=False, handlers="", network=None):
+        """cri: with that plugin; handlers: more of handler(); network: a CNI configuration list, which then
+        takes Debian's plugins, instead of addresses that are only said to be there."""
         if not CONTAINERD or not CTR:
             raise shimlib.Skip("containerd is not installed")
         self.env = env
         self.dir = tempfile.mkdtemp(prefix="ctrd")
         self.ns = env.ns if not cri else "k8s.io"
         os.makedirs(self.dir + "/opt/bin")
-        for d in ("cni", "cni-bin"):
-            os.mkdir(self.dir + "/" + d)
-        open(self.dir + "/cni/10.conflist", "w").write(BRIDGE)
-        for n in ("nonet",):
-            open(self.dir + "/cni-bin/" + n, "w").write(NONET)
-            os.chmod(self.dir + "/cni-bin/" + n, 0o755)
-        shutil.copy(self.dir + "/cni-bin/nonet", self.dir + "/cni-bin/loopback")
+        os.mkdir(self.dir + "/cni")
+        open(self.dir + "/cni/10.conflist", "w").write(network or NONET_LIST)
+        if network:
+            os.symlink("/usr/lib/cni", self.dir + "/cni-bin")
+        else:
+            os.mkdir(self.dir + "/cni-bin")
+            for n in ("nonet", "loopback"):
+                open(self.dir + "/cni-bin/" + n, "w").write(NONET)
+                os.chmod(self.dir + "/cni-bin/" + n, 0o755)
         shutil.copy(shimlib.SHIM, self.dir + "/opt/bin/containerd-shim-oci-rt-v2")
         os.symlink(shimlib.RUNTIME, self.dir + "/opt/bin/oci-rt")
         self.snapshotter = "overlayfs"
         self.config = self.dir + "/config.toml"
         with open(self.config, "w") as f:
             f.write(CONFIG.format(d=self.dir, disabled="" if cri else '"io.containerd.grpc.v1.cri"', pause=PAUSE,
-                                  snapshotter=self.snapshotter, runtime=shimlib.RUNTIME))
+                                  snapshotter=self.snapshotter,
+                                  handlers=handler("oci-rt", "io.containerd.oci-rt.v2", shimlib.RUNTIME) + handlers))
         self.proc = None
         self.log = open(self.dir + "/log", "ab")
         self.start()
@@ -110,6 +143,15 @@ class Containerd:
         image_tar(tar, env.rootfs, PAUSE, {"Env": ["PATH=/bin"], "Entrypoint": ["sleep", "100000"],
                                            "WorkingDir": "/"})
         self.ctr("image", "import", tar)
+
+    @classmethod
+    def attach(cls, env, directory, ns, pid):
+        """One that another process has started."""
+        self = cls.__new__(cls)
+        self.env, self.dir, self.ns, self.proc = env, directory, ns, Other(pid)
+        self.config = directory + "/config.toml"
+        self.log = open(directory + "/log", "ab")
+        return self
 
     def start(self):
         self.proc = subprocess.Popen([CONTAINERD, "-c", self.config], stdout=self.log, stderr=self.log,
@@ -157,9 +199,11 @@ class Containerd:
         for t in self.ctr("task", "ls", "-q", rc=None)[1].split():
             subprocess.run(self.command("task", "rm", "-f", t), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                            timeout=20)
-        self.proc.terminate()
         try:
+            self.proc.terminate()
             self.proc.wait(10)
+        except ProcessLookupError:
+            pass  # it has died on its own
         except subprocess.TimeoutExpired:
             self.kill()
         for p in self.shims():

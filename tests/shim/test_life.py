@@ -471,6 +471,97 @@ def test_overlay_with_many_layers(env):
     c.delete("c1")
 
 
+def idmap_of(path):
+    """Does this machine map mounts of the file system of path?"""
+    r = subprocess.run(["unshare", "-m", "--propagation", "private", "mount", "--bind", "-o",
+                        "X-mount.idmap=u:0:1000:1", path, path], stderr=subprocess.PIPE)
+    return "" if r.returncode == 0 else r.stderr.decode().strip()
+
+
+def test_overlay_with_mapped_layers(env):
+    """the files of root in the layers belong to the container's root; nothing but the overlay is left in sight"""
+    layers = []
+    for i in range(60):
+        layers.append("%s/layer-with-a-rather-long-name-%d" % (env.dir, i))
+        os.mkdir(layers[-1])
+        open("%s/f%d" % (layers[-1], i), "w").write(str(i))
+    for d in ("u", "w"):
+        os.mkdir(env.dir + "/" + d)
+        os.chown(env.dir + "/" + d, 100000, 100000)
+    os.chmod(env.dir, 0o755)
+    os.chmod(os.path.dirname(env.rootfs), 0o755)
+    b, c = env.shim("c1", ["sh", "-c", "stat -c %u /bin/busybox /f7; touch /new; sleep 100"])
+    with open(b.bundle + "/config.json") as f:
+        conf = json.load(f)
+    conf["root"]["path"] = "rootfs"
+    conf["linux"]["namespaces"].append({"type": "user"})
+    conf["linux"]["uidMappings"] = conf["linux"]["gidMappings"] = [{"containerID": 0, "hostID": 100000, "size": 65536}]
+    with open(b.bundle + "/config.json", "w") as f:
+        json.dump(conf, f)
+    for d in (b.bundle, os.path.dirname(b.bundle), env.dir + "/task"):
+        os.chmod(d, 0o755)
+    out = env.fifo("out")
+    r = Reader(out)
+    before = len(open("/proc/self/mountinfo").readlines())
+    try:
+        c.create(b, stdout=out, options=options_any(io_uid=100000, io_gid=100000), rootfs=[[
+            (1, "overlay"), (2, "overlay"), (4, "workdir=%s/w" % env.dir), (4, "upperdir=%s/u" % env.dir),
+            (4, "lowerdir=%s" % ":".join(layers + [env.rootfs])), (4, "uidmap=0:100000:65536"),
+            (4, "gidmap=0:100000:65536")]])
+    except RpcError as e:
+        if "id map" in e.message and idmap_of(env.rootfs):
+            raise Skip("no idmapped mounts here: " + idmap_of(env.rootfs))
+        raise
+    assert len(open("/proc/self/mountinfo").readlines()) == before + 1
+    c.start("c1")
+    r.until(b"0\n0\n")
+    wait_until(lambda: os.path.exists(env.dir + "/u/new"), what="the new file")
+    assert os.stat(env.dir + "/u/new").st_uid == 100000
+    assert os.stat(b.bundle + "/rootfs/f7").st_uid == 100000
+    c.kill("c1")
+    c.wait_exit("c1")
+    c.delete("c1")
+    assert not os.path.ismount(b.bundle + "/rootfs")
+
+
+def test_a_layer_that_is_not_there(env):
+    """mapped layers: the error names it, nothing stays mounted"""
+    b, c = env.shim("c1", ["true"])
+    for d in ("u", "w"):
+        os.mkdir(env.dir + "/" + d)
+    e = raises(2, c.create, b, rootfs=[[
+        (1, "overlay"), (2, "overlay"), (4, "workdir=%s/w" % env.dir), (4, "upperdir=%s/u" % env.dir),
+        (4, "lowerdir=%s/nowhere:%s" % (env.dir, env.rootfs)), (4, "uidmap=0:100000:65536"),
+        (4, "gidmap=0:100000:65536")]])
+    assert "/nowhere" in e.message, e
+    assert not os.path.ismount(b.bundle + "/rootfs")
+
+
+def test_erofs(env):
+    """an image of erofs, from a file and by a loop device"""
+    if "erofs" not in open("/proc/filesystems").read() or not shutil.which("mkfs.erofs"):
+        raise Skip("no erofs in the kernel, or no mkfs.erofs")
+    img = env.dir + "/image.erofs"
+    subprocess.check_call(["mkfs.erofs", img, env.rootfs], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    b, c = env.shim("c1", ["sh", "-c", "touch /x || exit 5"])
+    with open(b.bundle + "/config.json") as f:
+        conf = json.load(f)
+    conf["root"]["path"] = "rootfs"
+    with open(b.bundle + "/config.json", "w") as f:
+        json.dump(conf, f)
+    for options in ([(4, "ro")], [(4, "ro"), (4, "loop")]):
+        try:
+            c.create(b, rootfs=[[(1, "erofs"), (2, img)] + options])
+        except RpcError as e:
+            if "loop" in e.message and not os.path.exists("/dev/loop-control"):
+                raise Skip("no loop devices")
+            raise
+        c.start("c1")
+        assert c.wait_exit("c1") == 5
+        c.delete("c1")
+        assert not os.path.ismount(b.bundle + "/rootfs")
+
+
 def test_loop_mount(env):
     img = env.dir + "/img"
     with open(img, "w") as f:

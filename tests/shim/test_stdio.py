@@ -277,6 +277,34 @@ def test_short_lines_share_pages(env):
     os.close(fd)
 
 
+def test_a_reader_that_comes_late(env):
+    """a command is over before anybody has opened its output: nothing is lost, Delete waits a little"""
+    b, c = env.shim("c1", ["sh", "-c", "echo hello; exit 3"])
+    for i in range(3):
+        o = env.fifo("o%d" % i)
+        c.create(b, stdout=o)
+        c.start("c1")
+        assert c.wait_exit("c1") == 3
+        d = c.begin("Delete", [(1, "c1")])
+        time.sleep(0.05)
+        fd = os.open(o, os.O_RDONLY)
+        assert os.read(fd, 100) == b"hello\n" and os.read(fd, 100) == b""
+        os.close(fd)
+        c.wait(d)
+
+
+def test_a_reader_that_never_comes(env):
+    """Delete does not wait for it for long, and does not spin"""
+    b, c = env.shim("c1", ["echo", "hello"])
+    c.create(b, stdout=env.fifo("o"))
+    c.start("c1")
+    c.wait_exit("c1")
+    c.delete("c1")
+    pid = list(env.pids)[0]
+    fds = os.listdir("/proc/%d/fd" % pid)
+    assert not [f for f in fds if os.readlink("/proc/%d/fd/%s" % (pid, f)).endswith("/o")]
+
+
 def test_close_io_without_stdin(env):
     b, c = env.shim("c1", ["true"])
     c.create(b)
