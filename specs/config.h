@@ -388,6 +388,7 @@ struct config_seccomp {
 	size_t architectures_count;
 	const char **flags; /* "SECCOMP_FILTER_FLAG_LOG", validated likewise */
 	size_t flags_count;
+	bool flags_set;
 	const char *listener_path;
 	const char *listener_metadata;
 	struct config_seccomp_rule *syscalls;

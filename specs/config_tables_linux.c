@@ -66,7 +66,8 @@ static const struct json_field seccomp_fields[] = {
 	JSON_F_ARRAY(
 		JSON_STRINGS, struct config_seccomp, architectures, "architectures", .names = &config_seccomp_archs),
 	JSON_F_ARRAY(
-		JSON_STRINGS, struct config_seccomp, flags, "flags", .names = &config_seccomp_flags, .since = "1.0.2"),
+		JSON_STRINGS, struct config_seccomp, flags, "flags", .names = &config_seccomp_flags, .since = "1.0.2",
+		JSON_F_SET(struct config_seccomp, flags_set)),
 	JSON_F(JSON_STRING, struct config_seccomp, listener_path, "listenerPath", .empty_is_absent = true,
 		.since = "1.1.0"),
 	JSON_F(JSON_STRING, struct config_seccomp, listener_metadata, "listenerMetadata", .empty_is_absent = true,

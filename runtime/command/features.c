@@ -36,6 +36,7 @@ static const char *const unsafe_annotations[] = {
 	"run.oci.keep_original_groups",
 	"run.oci.mount_context_type",
 	"run.oci.seccomp.receiver",
+	"run.oci.seccomp_bpf_data",
 	"run.oci.seccomp_fail_unknown_syscall",
 	"run.oci.systemd.subgroup",
 };

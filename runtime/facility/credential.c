@@ -41,7 +41,7 @@ static const struct config_capabilities *wanted(const struct container *c)
 
 static bool filter_needs_admin(const struct container *c)
 {
-	return c->config->linux->seccomp && !c->process->no_new_privileges;
+	return container_has_filter(c) && !c->process->no_new_privileges;
 }
 
 static int set_umask(struct container *c, const struct step *s, struct error *err)

@@ -68,6 +68,8 @@ static int compile(struct container *c, const struct step *s, struct error *err)
 		return error_set(
 			err, ERR_UNSUPPORTED, errno, "the kernel does not take the filter flags %#x", f->flags);
 	}
+	if (f->program.count)
+		return 0;
 	seccomp_cache_key(&f->profile, c->arena, &key);
 	if (seccomp_cache_load(c->rt->root, &key, c->arena, &f->program))
 		return 0;
@@ -113,9 +115,9 @@ static unsigned int flags_of(const struct config_seccomp *p, bool notifies)
 	for (size_t i = 0; i < p->flags_count; i++)
 		if (json_enum_find(&config_seccomp_flags, p->flags[i], strlen(p->flags[i]), &bit))
 			flags |= (unsigned int)bit;
-	/* What runc and crun do when the profile says nothing: the speculation mitigation that old kernels tie to
-	 * seccomp costs a lot and is the process's own business. */
-	if (p->flags_count == 0)
+	/* What runc does when the profile says nothing, not even an empty list: the speculation mitigation that old kernels
+	 * tie to seccomp costs a lot and is the process's own business. */
+	if (!p->flags_set)
 		flags |= SECCOMP_FILTER_FLAG_SPEC_ALLOW;
 	if (notifies)
 		flags |= SECCOMP_FILTER_FLAG_NEW_LISTENER;
@@ -133,30 +135,46 @@ static bool uses_notify(const struct config_seccomp *p)
 	return p->default_action == CONFIG_SCMP_ACT_NOTIFY;
 }
 
+static const char *find_agent(const struct container *c, const struct config_seccomp *p)
+{
+	const char *path = p->listener_path;
+
+	if (!path)
+		path = config_map_get(&c->config->annotations, RECEIVER);
+	return path ? path : getenv(RECEIVER_VARIABLE);
+}
+
 int seccomp_plan(struct container *c, struct error *err)
 {
+	static const struct config_seccomp nothing;
 	const struct config_seccomp *p = c->config->linux->seccomp;
 	struct plan *plan = &c->plan;
 	const char *fail;
 	struct filter *f;
 	struct step *s;
+	int raw;
 
-	if (!p || !c->process)
+	if (!c->process)
 		return 0;
-	fail = config_map_get(&c->config->annotations, FAIL_UNKNOWN);
 	f = arena_new(c->arena, struct filter);
+	raw = seccomp_raw(&c->config->annotations, c->arena, &f->program, err);
+	if (raw < 0 || (!p && !raw))
+		return raw;
+	if (!p)
+		p = &nothing;
+	fail = config_map_get(&c->config->annotations, FAIL_UNKNOWN);
 	f->profile = (struct seccomp_profile){p, fail && strcmp(fail, "0") != 0 && strcmp(fail, "false") != 0};
-	f->notifies = uses_notify(p);
+	/* What a compiled filter notifies of is not looked for: who names an agent has one. */
+	f->notifies = raw ? find_agent(c, p) != NULL : uses_notify(p);
 	f->flags = flags_of(p, f->notifies);
 	s = plan_add(plan, STAGE_HOST, "seccomp", "linux.seccomp", compile, f);
-	step_text(plan, s, "compile the system call filter: %zu rules, default %s", p->syscalls_count,
-		json_enum_name(&config_seccomp_actions, p->default_action));
+	if (raw)
+		step_text(plan, s, "take the compiled system call filter of %zu instructions", f->program.count);
+	else
+		step_text(plan, s, "compile the system call filter: %zu rules, default %s", p->syscalls_count,
+			json_enum_name(&config_seccomp_actions, p->default_action));
 	if (f->notifies) {
-		f->notify = (struct seccomp_notify){p->listener_path, p->listener_metadata, NULL};
-		if (!f->notify.path)
-			f->notify.path = config_map_get(&c->config->annotations, RECEIVER);
-		if (!f->notify.path)
-			f->notify.path = getenv(RECEIVER_VARIABLE);
+		f->notify = (struct seccomp_notify){find_agent(c, p), p->listener_metadata, NULL};
 		if (!f->notify.path) {
 			error_path(err, "linux.seccomp.listenerPath");
 			return error_set(err, ERR_CONFIG, EINVAL, "SCMP_ACT_NOTIFY needs linux.seccomp.listenerPath");

@@ -33,6 +33,10 @@ int seccomp_compile(
 int seccomp_compile_plain(
 	const struct seccomp_profile *profile, struct arena *a, struct seccomp_program *out, struct error *err);
 
+/* A compiled filter from annotation run.oci.seccomp_bpf_data: 1, 0 when there is none, or a negative errno.
+ * (seccomp_raw.c) */
+int seccomp_raw(const struct config_map *annotations, struct arena *a, struct seccomp_program *out, struct error *err);
+
 /* A program with the same answers: one balanced tree of intervals of system call numbers per architecture, sharing
  * equal tests of arguments.  Returns false, and leaves *out alone, when `in` uses instructions that it does not
  * understand, when the result is not smaller or when its answers differ.  (seccomp_shrink.c) */

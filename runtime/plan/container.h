@@ -118,4 +118,11 @@ struct container {
 		.namespace_fd = { -1, -1, -1, -1, -1, -1, -1, -1, -1 }                                                 \
 	}
 
+/* Does the program run with a system call filter: linux.seccomp, or a compiled one (crun)? */
+#define SECCOMP_RAW_ANNOTATION "run.oci.seccomp_bpf_data"
+static inline bool container_has_filter(const struct container *c)
+{
+	return c->config->linux->seccomp || config_map_get(&c->config->annotations, SECCOMP_RAW_ANNOTATION);
+}
+
 #endif

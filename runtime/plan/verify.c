@@ -65,7 +65,7 @@ static int verify_credentials(const struct container *c, const char *status, str
 	static const struct config_capabilities none;
 	const struct config_process *proc = c->process;
 	const struct config_capabilities *caps = proc->capabilities ? proc->capabilities : &none;
-	bool filtered = c->config->linux->seccomp && !proc->no_new_privileges;
+	bool filtered = container_has_filter(c) && !proc->no_new_privileges;
 	int r;
 
 	/* In another user namespace the ids that we see are mapped ones; the container side's calls returned success. */

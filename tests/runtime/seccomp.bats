@@ -252,6 +252,46 @@ ok"
 	assert_fails SECCOMP_FILTER_FLAG_TEAPOT
 }
 
+# bpf CODE:JT:JF:K...: instructions as base64
+bpf() { "$PYTHON" -c 'import base64, struct, sys
+print(base64.b64encode(b"".join(struct.pack("=HBBI", *[int(n, 0) for n in i.split(":")]) for i in sys.argv[1:])).decode())' "$@"; }
+
+@test "run.oci.seccomp_bpf_data: a compiled filter takes the place of the rules, for exec too" {
+	# load the number; mkdir: ENOSPC; everything else: allow
+	local filter
+	filter=$(bpf 0x20:0:0:0 "0x15:0:1:$nr_mkdir" 0x06:0:0:0x0005001c 0x06:0:0:0x7fff0000)
+	config '.annotations["run.oci.seccomp_bpf_data"] = $b' --arg b "$filter"
+	inside_ok "probe syscall $nr_mkdir 0; grep ^Seccomp: /proc/self/status"
+	assert_output $'ENOSPC\nSeccomp:\t2'
+	seccomp SCMP_ACT_ALLOW '{"names":["getpriority"],"action":"SCMP_ACT_ERRNO","errnoRet":29}'
+	started /bin/sleep 600
+	in_exec probe syscall "$nr_mkdir" 0
+	assert_output ENOSPC
+	in_exec sh -c "[ \$(probe syscall $nr_getpriority 0 0) != ESPIPE ]"
+	assert_status 0
+	rt delete --force "$ID"
+	# not base64; not whole instructions; a program that does not end
+	for filter in 'AAA=A' 'AAAA' "$(bpf 0x20:0:0:0)"; do
+		config '.annotations["run.oci.seccomp_bpf_data"] = $b' --arg b "$filter"
+		run rt run --bundle "$BUNDLE" "$ID" </dev/null
+		assert_fails
+		assert_clean
+	done
+}
+
+@test "flags: SPEC_ALLOW when there is no list, nothing when it is empty" {
+	need_command strace
+	seccomp SCMP_ACT_ALLOW '{"names":["getpriority"],"action":"SCMP_ACT_ERRNO"}'
+	args /bin/true
+	loaded() { strace -qq -f -e trace=seccomp -e signal=none -o "$T/calls" "$OCI_RT" --root "$ROOT" run --bundle "$BUNDLE" "$ID" </dev/null; }
+	loaded
+	grep -q 'SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_SPEC_ALLOW, {' "$T/calls"
+	config '.linux.seccomp.flags = []'
+	loaded
+	grep -q 'SECCOMP_SET_MODE_FILTER, 0, {' "$T/calls"
+	refute grep -q SPEC_ALLOW "$T/calls"
+}
+
 @test "errors: unknown action, unknown operator, unknown architecture, errnoRet that cannot be carried" {
 	seccomp SCMP_ACT_TEAPOT
 	run rt run --bundle "$BUNDLE" "$ID" </dev/null
