@@ -17,7 +17,7 @@ source_tree=$(cd "$here/../.." && pwd)
 cache=${SID_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/oci-rt-tests}
 root=$cache/sid-containerd
 packages=containerd,runc,criu,busybox-static,iptables,containernetworking-plugins,python3
-packages+=,strace,procps,iproute2,ca-certificates,erofs-utils
+packages+=,strace,procps,iproute2,ca-certificates,erofs-utils,e2fsprogs
 
 # The Debian mirror that this machine's apt uses already.
 mirror() {
@@ -32,15 +32,14 @@ make() {
 	mkdir -p "$cache"
 	exec 9>"$cache/sid-containerd.lock"
 	flock 9
-	if [ ! -e "$root/.complete" ]; then
+	if [ "$(cat "$root/.complete" 2>/dev/null)" != "$packages" ]; then
 		[ -n "$from" ] || { echo 'no Debian mirror in the configuration of apt: set SID_MIRROR' >&2; return 1; }
 		command -v debootstrap >/dev/null || { echo 'debootstrap is not installed' >&2; return 1; }
 		rm -rf --one-file-system "$root"
-		# no service may start in there
 		debootstrap --variant=minbase --include="$packages" sid "$root" "$from" >"$cache/sid-containerd.log" 2>&1 9>&- ||
 			{ tail -n 3 "$cache/sid-containerd.log" >&2; return 1; }
 		rm -rf "$root"/var/cache/apt/archives/*.deb "$root"/var/lib/apt/lists/*
-		touch "$root/.complete"
+		echo "$packages" >"$root/.complete"
 	fi
 	exec 9>&-
 	echo "$root"

@@ -313,9 +313,13 @@ def check_cri_errors(t):
 
 # ---------------------------------------------------------------------- containerd 2
 
-def need_2(t):
+def need_2():
     if version() < 2:
         raise Skip("containerd %d has no such thing" % version())
+
+
+def need_features(t):
+    need_2()
     if t.handler == "oci-rt":
         # no user namespaces, because it cannot join their options with others; with recursive
         # read-only mounts containerd 2.1.9 itself ends in a nil pointer
@@ -324,7 +328,7 @@ def need_2(t):
 
 def check_cri2_user_namespace(t):
     """a pod in a user namespace of its own"""
-    need_2(t)
+    need_features(t)
     k = Kubelet(t)
     ids = [(1, 200000), (3, 65536)]
     pod = k.pod(network=POD, userns=[(1, POD), (2, ids), (3, ids)])
@@ -343,7 +347,7 @@ def check_cri2_user_namespace(t):
 
 def check_cri2_recursive_read_only(t):
     """recursive read-only mounts"""
-    need_2(t)
+    need_features(t)
     k = Kubelet(t)
     d = t.dir + "/tree"
     os.makedirs(d + "/below")
@@ -358,7 +362,7 @@ def check_cri2_recursive_read_only(t):
 
 def check_cri2_features(t):
     """the handler says what its runtime can"""
-    need_2(t)
+    need_features(t)
     k = Kubelet(t)
     handlers = {text(dec(h), 1): sub(dec(h), 2) for h in k.call("Status").get(3, [])}
     assert t.handler in handlers, handlers.keys()
@@ -368,7 +372,7 @@ def check_cri2_features(t):
 
 def check_cri2_checkpoint(t):
     """CheckpointContainer; the container goes on"""
-    need_2(t)
+    need_2()
     k = Kubelet(t)
     c = k.start(k.pod(), "app", ["sh", "-c", "while :; do sleep 0.1; done"])
     k.call("CheckpointContainer", (1, c), (2, t.dir + "/image.tar"), (3, 60))
@@ -379,7 +383,7 @@ def check_cri2_checkpoint(t):
 
 def check_cri2_pod_stats(t):
     """statistics of a whole pod"""
-    need_2(t)
+    need_2()
     k = Kubelet(t)
     pod = k.pod(network=POD)
     k.start(pod, "app", ["sleep", "1000"])

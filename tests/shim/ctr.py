@@ -8,6 +8,7 @@ import tempfile
 import time
 
 import shimlib
+from grpc import Grpc, GrpcError
 
 CONTAINERD = shutil.which("containerd")
 CTR = shutil.which("ctr")
@@ -143,6 +144,15 @@ class Containerd:
         image_tar(tar, env.rootfs, PAUSE, {"Env": ["PATH=/bin"], "Entrypoint": ["sleep", "100000"],
                                            "WorkingDir": "/"})
         self.ctr("image", "import", tar)
+        for image in (IMAGE, PAUSE) if cri else ():
+            # the plugin hears of what ctr has imported a little later
+            shimlib.wait_until(lambda: self.cri_knows(image), timeout=20, what="CRI knows the image " + image)
+
+    def cri_knows(self, image):
+        try:
+            return Grpc(self.dir + "/c.sock").call("runtime.v1.ImageService", "ImageStatus", [(1, [(1, image)])])
+        except GrpcError:
+            return False
 
     @classmethod
     def attach(cls, env, directory, ns, pid):
