@@ -370,7 +370,7 @@ int store_bundle_record(struct store *s, const char *bundle, const char *image, 
 	json_write_end_array(&w);
 	json_write_end_object(&w);
 	text = json_writer_finish(&w, &len);
-	r = dir < 0 ? -errno : fd_replace_file(dir, bundle_file(s, bundle), text, len, 0600);
+	r = dir < 0 ? -errno : fd_replace_file_durable(dir, bundle_file(s, bundle), text, len, 0600);
 	return r < 0 ? error_sys(err, -r, "record bundle %s in the store", bundle) : 0;
 }
 
