@@ -16,6 +16,7 @@
 #include "image-tools/command.h"
 #include "image-tools/layer/worker.h"
 #include "image-tools/progress.h"
+#include "image-tools/rootless.h"
 #include "image-tools/status.h"
 
 int program_store(struct program *p, struct error *err)
@@ -139,6 +140,9 @@ int main(int argc, char **argv)
 	}
 	if (!err.errnum && !(c = find_command(argv[i])))
 		error_set(&err, ERR_USAGE, EINVAL, "unknown verb \"%.40s\"; oci-image --help lists them", argv[i]);
+	/* Hooks of a container run in its namespaces already; credentials are the user's own. */
+	if (!err.errnum && strcmp(c->name, "hook") != 0 && strncmp(c->name, "log", 3) != 0)
+		rootless_enter(&err);
 	r = err.errnum ? -err.errnum : run_command(&p, c, argc - i - 1, argv + i + 1, &err);
 	if (r >= 0 && fflush(stdout) != 0)
 		r = error_sys(&err, errno, "write to standard output");

@@ -87,11 +87,10 @@ static int check_diff_id(const struct digest *want, const struct digest *found, 
 		digest_format(want, a), digest_format(found, b));
 }
 
-static int apply_to(const struct store *s, int root, bool overlay, bool squash, const struct digest *diff_id,
-	const struct layer_source *source, struct apply_result *result, struct error *err)
+static int apply_to(const struct apply_options *options, const struct digest *diff_id, const struct layer_source *source,
+	struct apply_result *result, struct error *err)
 {
-	struct apply_options options = { .root = root, .overlay = overlay, .userns = s->userns, .squash = squash };
-	int r = worker_apply(source, diff_id->algorithm, &options, result, err);
+	int r = worker_apply(source, diff_id->algorithm, options, result, err);
 
 	return r == 0 ? check_diff_id(diff_id, &result->diff_id, err) : r;
 }
@@ -109,7 +108,7 @@ int unpacked_from_stream(const struct store *s, const struct digest *diff_id, bo
 	*dependent = false;
 	r = make_scratch(s, scratch, &dir, &fs, err);
 	if (r == 0)
-		r = apply_to(s, fs, true, false, diff_id, source, &result, err);
+		r = apply_to(&(struct apply_options){ .root = fs, .overlay = true, .userns = s->userns }, diff_id, source, &result, err);
 	if (result.dependent && !first && (r == 0 || r == -EXDEV)) {
 		*dependent = true;
 		if (r < 0)
@@ -185,7 +184,8 @@ static int make_dependent(struct store *s, const struct image *image, const char
 	merged = unpacked_overlay(s, names, i, fs, work, err);
 	if (merged < 0)
 		return merged;
-	r = apply_to(s, merged, false, false, &image->config.diff_ids[i], &(struct layer_source){ .fd = blob }, &result, err);
+	r = apply_to(&(struct apply_options){ .root = merged, .userns = s->userns }, &image->config.diff_ids[i],
+		&(struct layer_source){ .fd = blob }, &result, err);
 	close(fd_take(&merged));
 	store_remove_tree(dir, "work");
 	if (r == 0) {
@@ -232,8 +232,15 @@ int unpacked_ensure(struct store *s, const struct image *image, const char ***ou
 	return r;
 }
 
-int unpacked_flat(const struct store *s, const struct image *image, int root, bool squash, struct error *err)
+int unpacked_flat(const struct store *s, const struct image *image, int root, bool squash, const struct id_map *uids,
+	const struct id_map *gids, struct error *err)
 {
+	struct apply_options options = { .root = root, .userns = s->userns, .squash = squash };
+
+	if (uids)
+		options.uids = *uids;
+	if (gids)
+		options.gids = *gids;
 	for (size_t i = 0; i < image->manifest.layers_count; i++) {
 		_cleanup_fd_ int blob = open_blob(s, &image->manifest.layers[i], err);
 		struct apply_result result;
@@ -241,7 +248,7 @@ int unpacked_flat(const struct store *s, const struct image *image, int root, bo
 
 		if (blob < 0)
 			return blob;
-		r = apply_to(s, root, false, squash, &image->config.diff_ids[i], &(struct layer_source){ .fd = blob }, &result, err);
+		r = apply_to(&options, &image->config.diff_ids[i], &(struct layer_source){ .fd = blob }, &result, err);
 		if (r < 0)
 			return error_wrap(err, "layer %zu", i + 1);
 		if (result.devices_skipped)
