@@ -98,7 +98,7 @@ static int make_rootfs(struct build *b, struct error *err)
 
 		if (tmp < 0)
 			return tmp;
-		r = unpacked_flat(b->store, &b->image, tmp, geteuid() != 0, &b->o->uids, &b->o->gids, err);
+		r = unpacked_flat_mapped(b->store, &b->image, tmp, geteuid() != 0, &b->o->uids, &b->o->gids, err);
 		if (r < 0)
 			return r;
 		if (fstat(tmp, &st) == 0 && st.st_uid == 0 && b->o->uids.count && b->o->uids.ranges[0].inside == 0 &&
@@ -287,9 +287,6 @@ static void set_id_maps(struct build *b)
 	} else if (rootless_active()) {
 		s->uids = *rootless_uid_map();
 		s->gids = *rootless_gid_map();
-	} else if (geteuid() != 0) {
-		s->uids = (struct id_map){ .ranges = { { 0, geteuid(), 1 } }, .count = 1 };
-		s->gids = (struct id_map){ .ranges = { { 0, getegid(), 1 } }, .count = 1 };
 	}
 }
 

@@ -83,7 +83,7 @@ struct bundle_spec {
 	size_t mounts_count;
 	struct port_mapping *ports;
 	size_t ports_count;
-	struct id_map uids, gids; /* count 0: no user namespace */
+	struct id_map uids, gids; /* count 0: no user namespace, or one for the caller alone when unprivileged */
 	bool unprivileged;
 };
 const char *bundle_spec_write(struct arena *a, const struct bundle_spec *spec, size_t *len, struct error *err);

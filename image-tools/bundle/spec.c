@@ -214,10 +214,10 @@ static void write_mounts(struct json_writer *w, const struct bundle_spec *s)
 			m = &host_sys;
 		if (s->unprivileged && strcmp(m->type, "cgroup") == 0)
 			continue;
-		write_mount(w, m, s->uids.count == 1);
+		write_mount(w, m, s->unprivileged && s->uids.count <= 1);
 	}
 	for (size_t i = 0; i < s->mounts_count; i++)
-		write_mount(w, &s->mounts[i], s->uids.count == 1);
+		write_mount(w, &s->mounts[i], s->unprivileged && s->uids.count <= 1);
 	json_write_end_array(w);
 }
 
@@ -288,8 +288,13 @@ static int write_resources(struct json_writer *w, const struct bundle_spec *s, s
 	return 0;
 }
 
-static void write_mapping(struct json_writer *w, const char *name, const struct id_map *map)
+/* Without a map: root is the caller, and nobody else is there. */
+static void write_mapping(struct json_writer *w, const char *name, const struct id_map *map, unsigned int own)
 {
+	const struct id_map single = { .ranges = { { 0, own, 1 } }, .count = 1 };
+
+	if (map->count == 0)
+		map = &single;
 	json_write_member_array(w, name);
 	for (size_t i = 0; i < map->count; i++) {
 		json_write_object(w);
@@ -321,16 +326,16 @@ static int write_linux(struct json_writer *w, const struct bundle_spec *s, const
 		if (strcmp(type, "cgroup") == 0 &&
 			(statfs("/sys/fs/cgroup", &fs) < 0 || fs.f_type != CGROUP2_SUPER_MAGIC))
 			continue;
-		if (strcmp(type, "user") == 0 && !s->uids.count)
+		if (strcmp(type, "user") == 0 && !s->unprivileged && !s->uids.count)
 			continue;
 		json_write_object(w);
 		json_write_member_string(w, "type", type);
 		json_write_end_object(w);
 	}
 	json_write_end_array(w);
-	if (s->uids.count) {
-		write_mapping(w, "uidMappings", &s->uids);
-		write_mapping(w, "gidMappings", &s->gids);
+	if (s->uids.count || s->unprivileged) {
+		write_mapping(w, "uidMappings", &s->uids, geteuid());
+		write_mapping(w, "gidMappings", &s->gids, getegid());
 	}
 	if (!s->options->privileged) {
 		write_strings(w, "maskedPaths", masked, COUNT(masked));

@@ -37,7 +37,7 @@ static int flat_base(struct program *p, const struct image *image, struct error 
 	if (mkdirat(p->store.run, name, 0755) < 0)
 		return error_sys(err, errno, "create a directory");
 	fd = openat(p->store.run, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	r = fd < 0 ? error_sys(err, errno, "open a directory") : unpacked_flat(&p->store, image, fd, geteuid() != 0, NULL, NULL, err);
+	r = fd < 0 ? error_sys(err, errno, "open a directory") : unpacked_flat(&p->store, image, fd, geteuid() != 0, err);
 	return r < 0 ? r : fd;
 }
 

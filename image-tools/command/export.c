@@ -44,7 +44,7 @@ static int open_image(struct program *p, const char *name, struct error *err)
 	if (mkdirat(p->store.run, scratch, 0755) < 0)
 		return error_sys(err, errno, "create a directory");
 	fd = openat(p->store.run, scratch, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	r = fd < 0 ? error_sys(err, errno, "open a directory") : unpacked_flat(&p->store, &image, fd, geteuid() != 0, NULL, NULL, err);
+	r = fd < 0 ? error_sys(err, errno, "open a directory") : unpacked_flat(&p->store, &image, fd, geteuid() != 0, err);
 	return r < 0 ? r : fd;
 }
 

@@ -56,7 +56,7 @@ static int tree_of(struct program *p, struct options *o, const char *text, struc
 	if (mkdirat(p->store.run, scratch, 0755) < 0)
 		return error_sys(err, errno, "create a directory");
 	fd = openat(p->store.run, scratch, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	r = fd < 0 ? error_sys(err, errno, "open a directory") : unpacked_flat(&p->store, &image, fd, geteuid() != 0, NULL, NULL, err);
+	r = fd < 0 ? error_sys(err, errno, "open a directory") : unpacked_flat(&p->store, &image, fd, geteuid() != 0, err);
 	return r < 0 ? r : fd;
 }
 

@@ -232,10 +232,16 @@ int unpacked_ensure(struct store *s, const struct image *image, const char ***ou
 	return r;
 }
 
-int unpacked_flat(const struct store *s, const struct image *image, int root, bool squash, const struct id_map *uids,
-	const struct id_map *gids, struct error *err)
+int unpacked_flat(const struct store *s, const struct image *image, int root, bool squash, struct error *err)
+{
+	return unpacked_flat_mapped(s, image, root, squash, NULL, NULL, err);
+}
+
+int unpacked_flat_mapped(const struct store *s, const struct image *image, int root, bool squash,
+	const struct id_map *uids, const struct id_map *gids, struct error *err)
 {
 	struct apply_options options = { .root = root, .userns = s->userns, .squash = squash };
+
 
 	if (uids)
 		options.uids = *uids;

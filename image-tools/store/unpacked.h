@@ -30,9 +30,10 @@ bool unpacked_present(const struct store *s, struct arena *a, const struct image
  * Needs Linux 6.5 for more than fits 255 bytes, any with fsopen() for less. */
 int unpacked_overlay(const struct store *s, const char *const *names, size_t n, int upper, int work, struct error *err);
 
-/* Apply all layers of the image to the directory root, bottom first.  squash: no owner but the caller.  uids, gids: NULL
- * for the ids as they are. */
-int unpacked_flat(const struct store *s, const struct image *image, int root, bool squash, const struct id_map *uids,
-	const struct id_map *gids, struct error *err);
+/* Apply all layers of the image to the directory root, bottom first.  squash: no owner but the caller. */
+int unpacked_flat(const struct store *s, const struct image *image, int root, bool squash, struct error *err);
+/* The same with ids translated; NULL: as they are. */
+int unpacked_flat_mapped(const struct store *s, const struct image *image, int root, bool squash,
+	const struct id_map *uids, const struct id_map *gids, struct error *err);
 
 #endif
