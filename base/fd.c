@@ -123,7 +123,7 @@ int fd_write_file(int dirfd, const char *name, const char *text)
 	return (size_t)done == n ? 0 : -EIO;
 }
 
-int fd_replace_file(int dirfd, const char *name, const void *buf, size_t n, mode_t mode)
+static int replace_file(int dirfd, const char *name, const void *buf, size_t n, mode_t mode, bool durable)
 {
 	char tmp[NAME_MAX + 1];
 	_cleanup_fd_ int fd = -1;
@@ -135,11 +135,30 @@ int fd_replace_file(int dirfd, const char *name, const void *buf, size_t n, mode
 	if (fd < 0)
 		return -errno;
 	r = fd_write_all(fd, buf, n);
+	if (r == 0 && durable && fsync(fd) < 0)
+		r = -errno;
 	if (r == 0 && renameat(dirfd, tmp, dirfd, name) < 0)
 		r = -errno;
 	if (r < 0)
 		unlinkat(dirfd, tmp, 0);
 	return r;
+}
+
+int fd_replace_file(int dirfd, const char *name, const void *buf, size_t n, mode_t mode)
+{
+	return replace_file(dirfd, name, buf, n, mode, false);
+}
+
+int fd_replace_file_durable(int dirfd, const char *name, const void *buf, size_t n, mode_t mode)
+{
+	_cleanup_fd_ int dir = -1;
+	int r = replace_file(dirfd, name, buf, n, mode, true);
+
+	if (r < 0)
+		return r;
+	/* The name is durable with its directory; AT_FDCWD and O_PATH descriptors cannot be synced themselves. */
+	dir = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return dir < 0 || fsync(dir) < 0 ? -errno : 0;
 }
 
 int fd_create_file(int dirfd, const char *name, const void *buf, size_t n, mode_t mode)

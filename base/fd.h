@@ -51,6 +51,10 @@ int fd_write_file(int dirfd, const char *name, const char *text);
  * beside it, then rename.  No fsync: the state directory is a tmpfs. */
 int fd_replace_file(int dirfd, const char *name, const void *buf, size_t n, mode_t mode);
 
+/* The same for a file that has to survive a power cut: content and name are on disk when it returns 0.  The temporary
+ * name is fixed, so writers of one file need a lock; what a crash leaves there is overwritten by the next. */
+int fd_replace_file_durable(int dirfd, const char *name, const void *buf, size_t n, mode_t mode);
+
 /* Write a file that must not exist yet. */
 int fd_create_file(int dirfd, const char *name, const void *buf, size_t n, mode_t mode);
 

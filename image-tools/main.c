@@ -14,7 +14,9 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "image-tools/command.h"
+#include "image-tools/layer/worker.h"
 #include "image-tools/progress.h"
+#include "image-tools/rootless.h"
 #include "image-tools/status.h"
 
 int program_store(struct program *p, struct error *err)
@@ -100,6 +102,8 @@ int main(int argc, char **argv)
 		setlocale(LC_CTYPE, "");
 	umask(0);
 	signal(SIGPIPE, SIG_IGN);
+	if (argc == 2 && strcmp(argv[1], WORKER_ARGUMENT) == 0)
+		return worker_main();
 	for (i = 1; i < argc && argv[i][0] == '-'; i++) {
 		if (strcmp(argv[i], "--store") == 0 && i + 1 < argc) {
 			p.store_path = argv[++i];
@@ -136,6 +140,9 @@ int main(int argc, char **argv)
 	}
 	if (!err.errnum && !(c = find_command(argv[i])))
 		error_set(&err, ERR_USAGE, EINVAL, "unknown verb \"%.40s\"; oci-image --help lists them", argv[i]);
+	/* Hooks of a container run in its namespaces already; credentials are the user's own. */
+	if (!err.errnum && strcmp(c->name, "hook") != 0 && strncmp(c->name, "log", 3) != 0)
+		rootless_enter(&err);
 	r = err.errnum ? -err.errnum : run_command(&p, c, argc - i - 1, argv + i + 1, &err);
 	if (r >= 0 && fflush(stdout) != 0)
 		r = error_sys(&err, errno, "write to standard output");

@@ -21,6 +21,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/path.h"
+#include "image-tools/rootless.h"
 #include "image-tools/store/unpacked.h"
 
 struct build {
@@ -93,12 +94,16 @@ static int make_rootfs(struct build *b, struct error *err)
 
 	if (!b->overlay) {
 		_cleanup_fd_ int tmp = make_directory(b, ".rootfs", 0755, err);
+		struct stat st;
 
 		if (tmp < 0)
 			return tmp;
-		r = unpacked_flat(b->store, &b->image, tmp, geteuid() != 0 && !b->store->userns, err);
+		r = unpacked_flat_mapped(b->store, &b->image, tmp, geteuid() != 0, &b->o->uids, &b->o->gids, err);
 		if (r < 0)
 			return r;
+		if (fstat(tmp, &st) == 0 && st.st_uid == 0 && b->o->uids.count && b->o->uids.ranges[0].inside == 0 &&
+			fchown(tmp, b->o->uids.ranges[0].outside, b->o->gids.ranges[0].outside) < 0)
+			return error_sys(err, errno, "set the owner of %s/rootfs", b->path);
 		if (renameat(b->dir, ".rootfs", b->dir, "rootfs") < 0)
 			return error_sys(err, errno, "create %s/rootfs", b->path);
 		b->root = fd_take(&tmp);
@@ -271,6 +276,20 @@ static int make_workdir(struct build *b, struct error *err)
 	return 0;
 }
 
+/* Which ids of the container are which ids of the host. */
+static void set_id_maps(struct build *b)
+{
+	struct bundle_spec *s = &b->spec;
+
+	if (b->o->uids.count) {
+		s->uids = b->o->uids;
+		s->gids = b->o->gids;
+	} else if (rootless_active()) {
+		s->uids = *rootless_uid_map();
+		s->gids = *rootless_gid_map();
+	}
+}
+
 static int write_config(struct build *b, struct error *err)
 {
 	struct arena *a = b->store->arena;
@@ -285,7 +304,8 @@ static int write_config(struct build *b, struct error *err)
 	b->spec.options = b->o;
 	b->spec.bundle = b->path;
 	b->spec.program = program;
-	b->spec.unprivileged = geteuid() != 0;
+	b->spec.unprivileged = geteuid() != 0 || rootless_active();
+	set_id_maps(b);
 	b->spec.ports = arena_array(a, struct port_mapping, b->o->ports.count + 1);
 	for (size_t i = 0; i < b->o->ports.count; i++) {
 		r = bundle_parse_port(a, b->o->ports.items[i], &b->spec.ports[i], err);
@@ -301,6 +321,8 @@ static int write_config(struct build *b, struct error *err)
 	if (r < 0)
 		return r;
 	text = bundle_spec_write(a, &b->spec, &len, err);
+	if (text && b->o->spec_file)
+		text = bundle_spec_merge(a, text, b->o->spec_file, &len, err);
 	if (!text)
 		return -EINVAL;
 	r = fd_replace_file(b->dir, "config.json", text, len, 0644);
@@ -381,7 +403,7 @@ int bundle_unpack(struct store *s, const struct store_image *image, const char *
 
 	if (r < 0)
 		return r;
-	b.overlay = !o->flat && (geteuid() == 0 || s->userns) && b.image.manifest.layers_count > 0;
+	b.overlay = !o->flat && geteuid() == 0 && !s->userns && !o->uids.count && b.image.manifest.layers_count > 0;
 	if (mkdir(b.path, 0755) < 0)
 		return error_sys(err, errno, "create bundle %s", b.path);
 	b.created = true;

@@ -2,6 +2,7 @@
 #ifndef OCI_RT_IMAGE_TOOLS_BUNDLE_BUNDLE_H
 #define OCI_RT_IMAGE_TOOLS_BUNDLE_BUNDLE_H
 
+#include "image-tools/layer/apply.h"
 #include "image-tools/store/store.h"
 
 /*
@@ -36,6 +37,8 @@ struct bundle_options {
 	const char *memory, *cpus, *pids;
 	/* network: "none", "host", "bridge" */
 	const char *net;
+	struct id_map uids, gids; /* count 0: no user namespace for root */
+	const char *spec_file; /* merged over config.json, or NULL */
 	const char *volumes_mode; /* anonymous volumes: "bind" (default), "tmpfs", "ignore" */
 };
 
@@ -80,15 +83,20 @@ struct bundle_spec {
 	size_t mounts_count;
 	struct port_mapping *ports;
 	size_t ports_count;
+	struct id_map uids, gids; /* count 0: no user namespace, or one for the caller alone when unprivileged */
 	bool unprivileged;
 };
 const char *bundle_spec_write(struct arena *a, const struct bundle_spec *spec, size_t *len, struct error *err);
+/* The text `base` with the file's JSON merged over it (RFC 7396). */
+const char *bundle_spec_merge(struct arena *a, const char *base, const char *file, size_t *len, struct error *err);
 /* The default system call filter as linux.seccomp, given the capabilities. */
 void bundle_seccomp_write(struct json_writer *w, const struct string_list *capabilities);
 
 /* -v SRC:DST[:ro], -p [ADDR:]HOST:CTR[/proto] */
 int bundle_parse_volume(struct arena *a, const char *text, struct bundle_volume *v, struct error *err);
 int bundle_parse_port(struct arena *a, const char *text, struct port_mapping *p, struct error *err);
+/* "CTR:HOST:SIZE" added to a map; overlaps are refused. */
+int bundle_parse_id_range(const char *text, struct id_map *map, struct error *err);
 /* "512m" → bytes. */
 int bundle_parse_size(const char *text, int64_t *bytes, struct error *err);
 

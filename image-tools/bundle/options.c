@@ -128,3 +128,34 @@ int bundle_parse_port(struct arena *a, const char *text, struct port_mapping *p,
 bad:
 	return error_set(err, ERR_USAGE, EINVAL, "port \"%.80s\": [ADDRESS:]HOST:CONTAINER[/tcp|udp] expected", text);
 }
+
+static bool overlap(uint64_t a, uint64_t an, uint64_t b, uint64_t bn)
+{
+	return a < b + bn && b < a + an;
+}
+
+int bundle_parse_id_range(const char *text, struct id_map *map, struct error *err)
+{
+	unsigned long long v[3];
+	const char *p = text;
+
+	for (int i = 0; i < 3; i++) {
+		char *end;
+
+		errno = 0;
+		v[i] = strtoull(p, &end, 10);
+		if (*p < '0' || *p > '9' || errno || *end != (i < 2 ? ':' : '\0') || v[i] > UINT32_MAX)
+			return error_set(err, ERR_USAGE, EINVAL, "id map \"%.80s\": CONTAINER:HOST:SIZE expected", text);
+		p = end + 1;
+	}
+	if (v[2] == 0 || v[0] + v[2] > UINT32_MAX || v[1] + v[2] > UINT32_MAX)
+		return error_set(err, ERR_USAGE, EINVAL, "id map \"%.80s\": not a range of ids", text);
+	if (map->count == ID_RANGES_MAX)
+		return error_set(err, ERR_USAGE, E2BIG, "id map \"%.80s\": at most %d ranges", text, ID_RANGES_MAX);
+	for (size_t i = 0; i < map->count; i++)
+		if (overlap(v[0], v[2], map->ranges[i].inside, map->ranges[i].count) ||
+			overlap(v[1], v[2], map->ranges[i].outside, map->ranges[i].count))
+			return error_set(err, ERR_USAGE, EINVAL, "id map \"%.80s\": overlaps another", text);
+	map->ranges[map->count++] = (struct id_range){ (uint32_t)v[0], (uint32_t)v[1], (uint32_t)v[2] };
+	return 0;
+}

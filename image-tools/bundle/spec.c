@@ -159,7 +159,7 @@ static void write_process(struct json_writer *w, const struct bundle_spec *s, co
 	json_write_member_u64(w, "gid", s->user.gid);
 	/* Always there: what is left out would be inherited from the caller. */
 	json_write_member_array(w, "additionalGids");
-	if (!s->unprivileged) {
+	if (!s->unprivileged || s->uids.count > 1) {
 		json_write_u64(w, s->user.gid);
 		for (size_t i = 0; i < s->user.groups_count; i++)
 			json_write_u64(w, s->user.groups[i]);
@@ -182,7 +182,7 @@ static void write_process(struct json_writer *w, const struct bundle_spec *s, co
 	json_write_end_object(w);
 }
 
-static void write_mount(struct json_writer *w, const struct bundle_mount *m, bool unprivileged)
+static void write_mount(struct json_writer *w, const struct bundle_mount *m, bool one_id)
 {
 	json_write_object(w);
 	json_write_member_string(w, "destination", m->destination);
@@ -190,7 +190,7 @@ static void write_mount(struct json_writer *w, const struct bundle_mount *m, boo
 	json_write_member_string(w, "source", m->source);
 	json_write_member_array(w, "options");
 	for (size_t i = 0; i < COUNT(m->options) && m->options[i]; i++)
-		if (!(unprivileged && strcmp(m->options[i], "gid=5") == 0))
+		if (!(one_id && strcmp(m->options[i], "gid=5") == 0))
 			json_write_string(w, m->options[i]);
 	json_write_end_array(w);
 	json_write_end_object(w);
@@ -214,10 +214,10 @@ static void write_mounts(struct json_writer *w, const struct bundle_spec *s)
 			m = &host_sys;
 		if (s->unprivileged && strcmp(m->type, "cgroup") == 0)
 			continue;
-		write_mount(w, m, s->unprivileged);
+		write_mount(w, m, s->unprivileged && s->uids.count <= 1);
 	}
 	for (size_t i = 0; i < s->mounts_count; i++)
-		write_mount(w, &s->mounts[i], s->unprivileged);
+		write_mount(w, &s->mounts[i], s->unprivileged && s->uids.count <= 1);
 	json_write_end_array(w);
 }
 
@@ -288,14 +288,21 @@ static int write_resources(struct json_writer *w, const struct bundle_spec *s, s
 	return 0;
 }
 
-static void write_mapping(struct json_writer *w, const char *name, unsigned int id)
+/* Without a map: root is the caller, and nobody else is there. */
+static void write_mapping(struct json_writer *w, const char *name, const struct id_map *map, unsigned int own)
 {
+	const struct id_map single = { .ranges = { { 0, own, 1 } }, .count = 1 };
+
+	if (map->count == 0)
+		map = &single;
 	json_write_member_array(w, name);
-	json_write_object(w);
-	json_write_member_u64(w, "containerID", 0);
-	json_write_member_u64(w, "hostID", id);
-	json_write_member_u64(w, "size", 1);
-	json_write_end_object(w);
+	for (size_t i = 0; i < map->count; i++) {
+		json_write_object(w);
+		json_write_member_u64(w, "containerID", map->ranges[i].inside);
+		json_write_member_u64(w, "hostID", map->ranges[i].outside);
+		json_write_member_u64(w, "size", map->ranges[i].count);
+		json_write_end_object(w);
+	}
 	json_write_end_array(w);
 }
 
@@ -319,16 +326,16 @@ static int write_linux(struct json_writer *w, const struct bundle_spec *s, const
 		if (strcmp(type, "cgroup") == 0 &&
 			(statfs("/sys/fs/cgroup", &fs) < 0 || fs.f_type != CGROUP2_SUPER_MAGIC))
 			continue;
-		if (strcmp(type, "user") == 0 && !s->unprivileged)
+		if (strcmp(type, "user") == 0 && !s->unprivileged && !s->uids.count)
 			continue;
 		json_write_object(w);
 		json_write_member_string(w, "type", type);
 		json_write_end_object(w);
 	}
 	json_write_end_array(w);
-	if (s->unprivileged) {
-		write_mapping(w, "uidMappings", geteuid());
-		write_mapping(w, "gidMappings", getegid());
+	if (s->uids.count || s->unprivileged) {
+		write_mapping(w, "uidMappings", &s->uids, geteuid());
+		write_mapping(w, "gidMappings", &s->gids, getegid());
 	}
 	if (!s->options->privileged) {
 		write_strings(w, "maskedPaths", masked, COUNT(masked));

@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "image-tools/command/commands.h"
+#include "image-tools/rootless.h"
 #include "image-tools/store/unpacked.h"
 
 struct options {
@@ -87,7 +88,7 @@ static int run(struct program *p, void *opaque, int argc, char **argv, struct er
 		o->f.platform = NULL;
 		o->f.all = true;
 	}
-	if (geteuid() == 0 && !o->no_unpack && !o->f.all)
+	if (geteuid() == 0 && !rootless_active() && !o->no_unpack && !o->f.all)
 		o->f.unpack = true;
 	for (int i = 0; r == 0 && i < argc; i++)
 		r = pull_one(p, o, argv[i], err);

@@ -7,11 +7,13 @@
 
 #include "image-tools/bundle/bundle.h"
 #include "image-tools/command/commands.h"
+#include "image-tools/rootless.h"
 
 struct options {
 	struct bundle_options b;
 	const char *platform;
 	bool overlay;
+	struct string_list uids, gids;
 };
 #define AT(M) offsetof(struct options, M)
 
@@ -20,6 +22,9 @@ static const struct option_spec specs[] = {
 	{ "flat", 0, OPTION_FLAG, AT(b.flat), NULL, "a tree of its own, nothing mounted" },
 	{ "platform", 0, OPTION_STRING, AT(platform), "P", "os/arch[/variant]" },
 	{ "no-config", 0, OPTION_FLAG, AT(b.no_config), NULL, "make only the root filesystem" },
+	{ "spec", 0, OPTION_STRING, AT(b.spec_file), "FILE", "JSON merged over config.json (RFC 7396; null removes)" },
+	{ "uid-map", 0, OPTION_LIST, AT(uids), "CTR:HOST:SIZE", "run in a user namespace, flat, with these ids" },
+	{ "gid-map", 0, OPTION_LIST, AT(gids), "CTR:HOST:SIZE", "the same for groups (default: as --uid-map)" },
 	{ "env", 'e', OPTION_LIST, AT(b.env), "NAME[=VALUE]", "set a variable, or pass ours on" },
 	{ "user", 'u', OPTION_STRING, AT(b.user), "USER[:GROUP]", "instead of the image's" },
 	{ "workdir", 'w', OPTION_STRING, AT(b.workdir), "DIR", "instead of the image's" },
@@ -44,6 +49,25 @@ static const struct option_spec specs[] = {
 	{ 0 },
 };
 
+static int id_maps(struct options *o, struct error *err)
+{
+	int r = 0;
+
+	if ((o->uids.count || o->gids.count) && (geteuid() != 0 || rootless_active()))
+		return error_set(err, ERR_USAGE, EINVAL, "--uid-map is for root; others get their subordinate ids anyway");
+	if (o->gids.count && !o->uids.count)
+		return error_set(err, ERR_USAGE, EINVAL, "--gid-map needs --uid-map");
+	if (o->uids.count && o->overlay)
+		return error_set(err, ERR_USAGE, EINVAL, "--uid-map and --overlay exclude one another");
+	for (size_t i = 0; r == 0 && i < o->uids.count; i++)
+		r = bundle_parse_id_range(o->uids.items[i], &o->b.uids, err);
+	for (size_t i = 0; r == 0 && i < o->gids.count; i++)
+		r = bundle_parse_id_range(o->gids.items[i], &o->b.gids, err);
+	if (o->b.gids.count == 0)
+		o->b.gids = o->b.uids;
+	return r;
+}
+
 static int run(struct program *p, void *opaque, int argc, char **argv, struct error *err)
 {
 	struct options *o = opaque;
@@ -54,8 +78,12 @@ static int run(struct program *p, void *opaque, int argc, char **argv, struct er
 
 	if (o->overlay && o->b.flat)
 		return error_set(err, ERR_USAGE, EINVAL, "unpack: --overlay and --flat exclude one another");
+	if (r == 0)
+		r = id_maps(o, err);
+	if (r < 0)
+		return r;
 	if (!o->b.net)
-		o->b.net = o->b.ports.count ? "bridge" : geteuid() == 0 ? "none" : "host";
+		o->b.net = o->b.ports.count ? "bridge" : geteuid() == 0 && !rootless_active() ? "none" : "host";
 	if (strcmp(o->b.net, "none") != 0 && strcmp(o->b.net, "host") != 0 && strcmp(o->b.net, "bridge") != 0)
 		return error_set(err, ERR_USAGE, EINVAL, "--net %s: none, host or bridge expected", o->b.net);
 	if (o->b.ports.count && strcmp(o->b.net, "bridge") != 0)

@@ -103,6 +103,14 @@ static int force_directory(struct apply *c, int dir, const char *name, const cha
 	}
 	if (mkdirat(dir, name, 0755) < 0)
 		return -errno;
+	if (c->options->uids.count) {
+		uint32_t uid, gid;
+
+		if (!apply_map_id(&c->options->uids, 0, &uid) || !apply_map_id(&c->options->gids, 0, &gid))
+			return -EOVERFLOW;
+		if (fchownat(dir, name, uid, gid, AT_SYMLINK_NOFOLLOW) < 0)
+			return -errno;
+	}
 	c->result->dependent = true;
 	apply_set_add(&c->made, so_far);
 	if (whiteout && c->options->overlay) {
@@ -229,7 +237,7 @@ static int make_file(struct apply *c, struct archive *ar, struct archive_entry *
 	if (size < 0 || (uint64_t)size > max || c->result->bytes > max)
 		return refuse(c, err, "is larger than the limit");
 	/* With our own ids the final mode can be given at once. */
-	first = archive_entry_uid(e) == 0 && archive_entry_gid(e) == 0 && !(mode & 07000) ? mode : 0600;
+	first = archive_entry_uid(e) == 0 && archive_entry_gid(e) == 0 && !(mode & 07000) && !c->options->uids.count ? mode : 0600;
 	fd = openat(c->parent, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, first);
 	if (fd < 0 && errno == EEXIST) {
 		r = clear_place(c, name, &opaque, err);
@@ -320,6 +328,9 @@ static int make_special(struct apply *c, struct archive_entry *e, const char *na
 	const char *target = type == AE_IFLNK ? archive_entry_symlink(e) : NULL;
 	struct timespec times[2];
 	bool opaque = false;
+	uid_t uid;
+	gid_t gid;
+	int r;
 
 	if (type == AE_IFLNK && (!target || !*target || strlen(target) >= APPLY_PATH_MAX))
 		return refuse(c, err, "is a symbolic link with an invalid target");
@@ -328,8 +339,6 @@ static int make_special(struct apply *c, struct archive_entry *e, const char *na
 		return 0;
 	}
 	for (int i = 0;; i++) {
-		int r;
-
 		if (target)
 			r = symlinkat(target, c->parent, name);
 		else
@@ -342,8 +351,10 @@ static int make_special(struct apply *c, struct archive_entry *e, const char *na
 		if (r < 0)
 			return r;
 	}
-	if (!c->options->squash &&
-		fchownat(c->parent, name, (uid_t)archive_entry_uid(e), (gid_t)archive_entry_gid(e), AT_SYMLINK_NOFOLLOW) < 0)
+	r = apply_owner(c, e, &uid, &gid, err);
+	if (r < 0)
+		return r;
+	if (!c->options->squash && fchownat(c->parent, name, uid, gid, AT_SYMLINK_NOFOLLOW) < 0)
 		return entry_error(c, err, errno, "set its owner");
 	/* The node was made by us a moment ago in a directory that nobody else can reach: it is no link. */
 	if (!target && fchmodat(c->parent, name, mode, 0) < 0)

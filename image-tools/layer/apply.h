@@ -22,12 +22,23 @@
 #define APPLY_XATTR_MAX (64u * 1024)
 #define APPLY_BYTES_MAX (64ull << 30)
 
+/* Ids in the layer → ids on disk; count 0: the same.  What is in no range cannot be stored. */
+#define ID_RANGES_MAX 8
+struct id_range {
+	uint32_t inside, outside, count;
+};
+struct id_map {
+	struct id_range ranges[ID_RANGES_MAX];
+	size_t count;
+};
+
 struct apply_options {
 	int root;	/* directory to apply to; freshly made and private to us */
 	bool overlay;
 	bool userns;	/* root of a user namespace: user.overlay.*, no devices */
 	bool squash;	/* one id only: do not chown */
 	uint64_t max_bytes; /* 0: APPLY_BYTES_MAX */
+	struct id_map uids, gids;
 };
 
 struct apply_result {

@@ -55,6 +55,9 @@ int apply_set_opaque(struct apply *c, int fd);
 bool apply_is_whiteout(const struct stat *st);
 
 /* metadata.c: owner, mode (unless it is `made_with` already), attributes and, with times, times. */
+bool apply_map_id(const struct id_map *map, int64_t id, uint32_t *mapped);
+/* The entry's owner on disk. */
+int apply_owner(struct apply *c, struct archive_entry *e, uid_t *uid, gid_t *gid, struct error *err);
 int apply_metadata(struct apply *c, struct archive_entry *e, int fd, mode_t made_with, bool times, struct error *err);
 void apply_times(struct archive_entry *e, struct timespec times[static 2]);
 void apply_defer_times(struct apply *c, const char *path, struct archive_entry *e);

@@ -66,14 +66,45 @@ void apply_times(struct archive_entry *e, struct timespec times[static 2])
 	times[0] = times[1];
 }
 
+bool apply_map_id(const struct id_map *map, int64_t id, uint32_t *mapped)
+{
+	*mapped = (uint32_t)id;
+	if (map->count == 0)
+		return true;
+	for (size_t i = 0; i < map->count; i++) {
+		const struct id_range *r = &map->ranges[i];
+
+		if (id >= r->inside && id - r->inside < r->count) {
+			*mapped = r->outside + (uint32_t)(id - r->inside);
+			return true;
+		}
+	}
+	return false;
+}
+
+int apply_owner(struct apply *c, struct archive_entry *e, uid_t *uid, gid_t *gid, struct error *err)
+{
+	int64_t u = archive_entry_uid(e), g = archive_entry_gid(e);
+
+	if (!apply_map_id(&c->options->uids, u, uid) || !apply_map_id(&c->options->gids, g, gid)) {
+		error_set(err, ERR_CONFIG, EOVERFLOW, "layer entry \"%.200s\": no mapping for its owner %lld:%lld", c->path,
+			(long long)u, (long long)g);
+		error_hint(err, "map more ids");
+		return -EOVERFLOW;
+	}
+	return 0;
+}
+
 int apply_metadata(struct apply *c, struct archive_entry *e, int fd, mode_t made_with, bool times, struct error *err)
 {
-	uid_t uid = (uid_t)archive_entry_uid(e);
-	gid_t gid = (gid_t)archive_entry_gid(e);
+	uid_t uid;
+	gid_t gid;
 	mode_t mode = archive_entry_mode(e) & 07777;
 	struct timespec ts[2];
-	int r = 0;
+	int r = apply_owner(c, e, &uid, &gid, err);
 
+	if (r < 0)
+		return r;
 	if (!c->options->squash && (uid != 0 || gid != 0 || made_with == 010000) && fchown(fd, uid, gid) < 0)
 		return error_sys(err, errno, "layer entry \"%.200s\": set its owner %u:%u", c->path, uid, gid);
 	if (mode != made_with && fchmod(fd, mode) < 0)

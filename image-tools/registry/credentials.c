@@ -22,6 +22,7 @@
 #include "base/json.h"
 #include "base/json_write.h"
 #include "base/spawn.h"
+#include "image-tools/rootless.h"
 #include "image-tools/status.h"
 
 #define AUTH_FILE_MAX (1u << 20)
@@ -261,7 +262,7 @@ static const char *default_file(struct arena *a)
 
 	if (run && *run == '/')
 		return arena_printf(a, "%s/containers/auth.json", run);
-	return arena_printf(a, "/run/containers/%u/auth.json", (unsigned int)getuid());
+	return arena_printf(a, "/run/containers/%u/auth.json", (unsigned int)rootless_uid());
 }
 
 int credentials_find(struct arena *a, const char *authfile, const char *host, const char *path, struct credentials *c,

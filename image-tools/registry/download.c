@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Theory of operation: one pass.  The downloading thread appends to the part file and
- * hashes; an unpacking thread reads the same file behind it (from the page cache),
- * decompresses, hashes again and extracts.  So a broken connection, a retry with
+ * hashes; an unpacking process (layer/worker.c) reads the same file behind it (from the
+ * page cache), decompresses, hashes again and extracts.  So a broken connection, a retry with
  * Range or a part left by another process are invisible to the unpacking side.  The
  * blob and the layer get their names only when both digests fit.
  */
@@ -25,7 +25,7 @@ struct growing {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	int fd;
-	uint64_t available, position;
+	uint64_t available;
 	bool done, failed;
 };
 
@@ -43,28 +43,18 @@ struct download {
 	struct error unpack_error;
 };
 
-static ssize_t read_growing(void *opaque, void *buf, size_t size, struct error *err)
+static int feed_growing(void *opaque, uint64_t known, uint64_t *available, struct error *err)
 {
 	struct growing *g = opaque;
-	uint64_t available;
-	bool failed;
-	ssize_t n;
+	int r;
 
 	pthread_mutex_lock(&g->lock);
-	while (g->available == g->position && !g->done && !g->failed)
+	while (g->available == known && !g->done && !g->failed)
 		pthread_cond_wait(&g->changed, &g->lock);
-	available = g->available;
-	failed = g->failed;
+	*available = g->available;
+	r = g->failed ? -ECANCELED : g->done;
 	pthread_mutex_unlock(&g->lock);
-	if (failed)
-		return error_set(err, ERR_SYSTEM, ECANCELED, "the download failed");
-	if (size > available - g->position)
-		size = (size_t)(available - g->position);
-	n = size ? pread(g->fd, buf, size, (off_t)g->position) : 0;
-	if (n < 0)
-		return error_sys(err, errno, "read a partial download");
-	g->position += (uint64_t)n;
-	return n;
+	return r < 0 ? error_set(err, ERR_SYSTEM, ECANCELED, "the download failed") : r;
 }
 
 static void announce(struct growing *g, uint64_t available, bool done, bool failed)
@@ -81,8 +71,10 @@ static void *unpack_thread(void *opaque)
 {
 	struct download *d = opaque;
 
-	d->unpack_result = unpacked_from_stream(d->job->unpack, &d->job->diff_id, d->job->first, read_growing, &d->file,
-		&d->dependent, &d->unpack_error);
+	struct layer_source source = { .fd = d->file.fd, .feed = feed_growing, .opaque = &d->file };
+
+	d->unpack_result = unpacked_from_stream(d->job->unpack, &d->job->diff_id, d->job->first, &source, &d->dependent,
+		&d->unpack_error);
 	return NULL;
 }
 

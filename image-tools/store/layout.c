@@ -47,28 +47,6 @@ static int make_path(const char *path)
 	return mkdir(work, 0755) < 0 && errno != EEXIST ? -errno : 0;
 }
 
-static int durable_replace(int dir, const char *name, const char *buf, size_t len)
-{
-	char tmp[64];
-	_cleanup_fd_ int fd = -1;
-	int r;
-
-	snprintf(tmp, sizeof tmp, ".%s.%d", name, (int)getpid());
-	fd = openat(dir, tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
-	if (fd < 0)
-		return -errno;
-	r = fd_write_all(fd, buf, len);
-	if (r == 0 && fsync(fd) < 0)
-		r = -errno;
-	if (r == 0 && renameat(dir, tmp, dir, name) < 0)
-		r = -errno;
-	if (r < 0)
-		unlinkat(dir, tmp, 0);
-	else if (fsync(dir) < 0)
-		r = -errno;
-	return r;
-}
-
 static int create_files(struct layout *l, struct error *err)
 {
 	static const char *const dirs[] = { "blobs", "blobs/sha256" };
@@ -81,13 +59,13 @@ static int create_files(struct layout *l, struct error *err)
 			return error_sys(err, -r, "create %s/%s", l->path, dirs[i]);
 	}
 	if (faccessat(l->dir, "index.json", F_OK, 0) < 0) {
-		int r = durable_replace(l->dir, "index.json", empty, sizeof empty - 1);
+		int r = fd_replace_file_durable(l->dir, "index.json", empty, sizeof empty - 1, 0644);
 
 		if (r < 0)
 			return error_sys(err, -r, "create %s/index.json", l->path);
 	}
 	if (faccessat(l->dir, "oci-layout", F_OK, 0) < 0) {
-		int r = durable_replace(l->dir, "oci-layout", LAYOUT_FILE, sizeof LAYOUT_FILE - 1);
+		int r = fd_replace_file_durable(l->dir, "oci-layout", LAYOUT_FILE, sizeof LAYOUT_FILE - 1, 0644);
 
 		if (r < 0)
 			return error_sys(err, -r, "create %s/oci-layout", l->path);
@@ -395,7 +373,7 @@ int layout_index_write(const struct layout *l, struct arena *a, const struct ima
 {
 	size_t len;
 	const char *text = index_write(a, x, &len);
-	int r = durable_replace(l->dir, "index.json", text, len);
+	int r = fd_replace_file_durable(l->dir, "index.json", text, len, 0644);
 
 	return r < 0 ? error_sys(err, -r, "write %s/index.json", l->path) : 0;
 }

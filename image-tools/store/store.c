@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "image-tools/rootless.h"
 
 const char *store_default_path(struct arena *a)
 {
@@ -25,7 +26,7 @@ const char *store_default_path(struct arena *a)
 
 	if (env && *env)
 		return env;
-	if (geteuid() == 0)
+	if (geteuid() == 0 && !rootless_active())
 		return "/var/lib/oci-image";
 	env = getenv("XDG_DATA_HOME");
 	if (env && *env == '/')
@@ -39,7 +40,7 @@ int store_open(struct store *s, struct arena *a, const char *path, struct error 
 	static const char *const dirs[] = { "layers", "bundles", "volumes" };
 	int r;
 
-	*s = (struct store){ .arena = a, .gc_lock = -1, .layers = -1, .run = -1 };
+	*s = (struct store){ .arena = a, .gc_lock = -1, .layers = -1, .run = -1, .userns = rootless_active() };
 	if (path[0] != '/') {
 		char *cwd = getcwd(NULL, 0);
 
@@ -370,7 +371,7 @@ int store_bundle_record(struct store *s, const char *bundle, const char *image, 
 	json_write_end_array(&w);
 	json_write_end_object(&w);
 	text = json_writer_finish(&w, &len);
-	r = dir < 0 ? -errno : fd_replace_file(dir, bundle_file(s, bundle), text, len, 0600);
+	r = dir < 0 ? -errno : fd_replace_file_durable(dir, bundle_file(s, bundle), text, len, 0600);
 	return r < 0 ? error_sys(err, -r, "record bundle %s in the store", bundle) : 0;
 }
 

@@ -21,7 +21,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
-#include "image-tools/layer/apply.h"
+#include "image-tools/layer/worker.h"
 
 #define DEPENDENT_FILE "dependent"
 
@@ -87,24 +87,16 @@ static int check_diff_id(const struct digest *want, const struct digest *found, 
 		digest_format(want, a), digest_format(found, b));
 }
 
-static int apply_to(const struct store *s, int root, bool overlay, bool squash, const struct digest *diff_id,
-	codec_source *source, void *opaque, struct apply_result *result, struct error *err)
+static int apply_to(const struct apply_options *options, const struct digest *diff_id, const struct layer_source *source,
+	struct apply_result *result, struct error *err)
 {
-	struct apply_options options = { .root = root, .overlay = overlay, .userns = s->userns, .squash = squash };
-	struct decoder *decoder = NULL;
-	int r = decoder_open(&decoder, source, opaque, APPLY_BYTES_MAX, err);
+	int r = worker_apply(source, diff_id->algorithm, options, result, err);
 
-	*result = (struct apply_result){ 0 };
-	if (r == 0)
-		r = apply_layer(decoder, diff_id->algorithm, &options, result, err);
-	decoder_close(decoder);
-	if (r == 0)
-		r = check_diff_id(diff_id, &result->diff_id, err);
-	return r;
+	return r == 0 ? check_diff_id(diff_id, &result->diff_id, err) : r;
 }
 
-int unpacked_from_stream(const struct store *s, const struct digest *diff_id, bool first, codec_source *source,
-	void *opaque, bool *dependent, struct error *err)
+int unpacked_from_stream(const struct store *s, const struct digest *diff_id, bool first,
+	const struct layer_source *source, bool *dependent, struct error *err)
 {
 	struct arena a = ARENA_INIT;
 	_cleanup_fd_ int dir = -1, fs = -1;
@@ -116,7 +108,7 @@ int unpacked_from_stream(const struct store *s, const struct digest *diff_id, bo
 	*dependent = false;
 	r = make_scratch(s, scratch, &dir, &fs, err);
 	if (r == 0)
-		r = apply_to(s, fs, true, false, diff_id, source, opaque, &result, err);
+		r = apply_to(&(struct apply_options){ .root = fs, .overlay = true, .userns = s->userns }, diff_id, source, &result, err);
 	if (result.dependent && !first && (r == 0 || r == -EXDEV)) {
 		*dependent = true;
 		if (r < 0)
@@ -192,7 +184,8 @@ static int make_dependent(struct store *s, const struct image *image, const char
 	merged = unpacked_overlay(s, names, i, fs, work, err);
 	if (merged < 0)
 		return merged;
-	r = apply_to(s, merged, false, false, &image->config.diff_ids[i], codec_source_fd, &blob, &result, err);
+	r = apply_to(&(struct apply_options){ .root = merged, .userns = s->userns }, &image->config.diff_ids[i],
+		&(struct layer_source){ .fd = blob }, &result, err);
 	close(fd_take(&merged));
 	store_remove_tree(dir, "work");
 	if (r == 0) {
@@ -229,7 +222,7 @@ int unpacked_ensure(struct store *s, const struct image *image, const char ***ou
 		blob = open_blob(s, &image->manifest.layers[i], err);
 		if (blob < 0)
 			return blob;
-		r = unpacked_from_stream(s, &ids[i], i == 0, codec_source_fd, &blob, &dependent, err);
+		r = unpacked_from_stream(s, &ids[i], i == 0, &(struct layer_source){ .fd = blob }, &dependent, err);
 		if (r == 0 && dependent) {
 			names[i] = store_layer_chain_name(s->arena, &chain);
 			r = make_dependent(s, image, names, i, names[i], err);
@@ -241,6 +234,19 @@ int unpacked_ensure(struct store *s, const struct image *image, const char ***ou
 
 int unpacked_flat(const struct store *s, const struct image *image, int root, bool squash, struct error *err)
 {
+	return unpacked_flat_mapped(s, image, root, squash, NULL, NULL, err);
+}
+
+int unpacked_flat_mapped(const struct store *s, const struct image *image, int root, bool squash,
+	const struct id_map *uids, const struct id_map *gids, struct error *err)
+{
+	struct apply_options options = { .root = root, .userns = s->userns, .squash = squash };
+
+
+	if (uids)
+		options.uids = *uids;
+	if (gids)
+		options.gids = *gids;
 	for (size_t i = 0; i < image->manifest.layers_count; i++) {
 		_cleanup_fd_ int blob = open_blob(s, &image->manifest.layers[i], err);
 		struct apply_result result;
@@ -248,7 +254,7 @@ int unpacked_flat(const struct store *s, const struct image *image, int root, bo
 
 		if (blob < 0)
 			return blob;
-		r = apply_to(s, root, false, squash, &image->config.diff_ids[i], codec_source_fd, &blob, &result, err);
+		r = apply_to(&options, &image->config.diff_ids[i], &(struct layer_source){ .fd = blob }, &result, err);
 		if (r < 0)
 			return error_wrap(err, "layer %zu", i + 1);
 		if (result.devices_skipped)

@@ -2,7 +2,7 @@
 #ifndef OCI_RT_IMAGE_TOOLS_STORE_UNPACKED_H
 #define OCI_RT_IMAGE_TOOLS_STORE_UNPACKED_H
 
-#include "image-tools/layer/codec.h"
+#include "image-tools/layer/worker.h"
 #include "image-tools/store/store.h"
 
 /*
@@ -17,8 +17,8 @@ void unpacked_scratch_name(char name[static 32]);
 
 /* Apply a stream as the layer diff_id.  first: nothing is below it.  Thread-safe; store_run_dir() must have been
  * called.  -EEXIST counts as success.  *dependent: it has to be applied again upon the layers below. */
-int unpacked_from_stream(const struct store *s, const struct digest *diff_id, bool first, codec_source *source,
-	void *opaque, bool *dependent, struct error *err);
+int unpacked_from_stream(const struct store *s, const struct digest *diff_id, bool first,
+	const struct layer_source *source, bool *dependent, struct error *err);
 
 /* Make sure that all layers of the image are unpacked; names (top last) into the arena. */
 int unpacked_ensure(struct store *s, const struct image *image, const char ***names, struct error *err);
@@ -30,7 +30,10 @@ bool unpacked_present(const struct store *s, struct arena *a, const struct image
  * Needs Linux 6.5 for more than fits 255 bytes, any with fsopen() for less. */
 int unpacked_overlay(const struct store *s, const char *const *names, size_t n, int upper, int work, struct error *err);
 
-/* Apply all layers of the image to the directory root, bottom first. */
+/* Apply all layers of the image to the directory root, bottom first.  squash: no owner but the caller. */
 int unpacked_flat(const struct store *s, const struct image *image, int root, bool squash, struct error *err);
+/* The same with ids translated; NULL: as they are. */
+int unpacked_flat_mapped(const struct store *s, const struct image *image, int root, bool squash,
+	const struct id_map *uids, const struct id_map *gids, struct error *err);
 
 #endif

@@ -12,7 +12,6 @@
 #include <unistd.h>
 
 #include "base/fd.h"
-#include "image-tools/layer/apply.h"
 #include "image-tools/layer/diff.h"
 #include "image-tools/store/unpacked.h"
 
@@ -87,7 +86,6 @@ static int check_tree(struct verify *v, const struct descriptor *d, const struct
 {
 	struct apply_options options = { .overlay = true, .userns = v->s->userns };
 	struct apply_result result;
-	struct decoder *decoder;
 	char scratch[32];
 	_cleanup_fd_ int blob = -1, fresh = -1, have = -1;
 	int r = store_run_dir(v->s, err);
@@ -103,11 +101,7 @@ static int check_tree(struct verify *v, const struct descriptor *d, const struct
 	if (blob < 0 || fresh < 0 || have < 0)
 		return error_sys(err, ENOENT, "open layer %s", name);
 	options.root = fresh;
-	r = decoder_open(&decoder, codec_source_fd, &blob, APPLY_BYTES_MAX, err);
-	if (r == 0) {
-		r = apply_layer(decoder, diff_id->algorithm, &options, &result, err);
-		decoder_close(decoder);
-	}
+	r = worker_apply(&(struct layer_source){ .fd = blob }, diff_id->algorithm, &options, &result, err);
 	if (r == 0)
 		r = diff_list(fresh, have, report, (void *)name, err);
 	store_remove_tree(v->s->run, scratch);
