@@ -71,6 +71,10 @@ struct bundle_mount {
 	const char *destination, *type, *source;
 	const char *options[8];
 };
+struct bundle_rlimit {
+	const char *type; /* "RLIMIT_NOFILE" */
+	uint64_t soft, hard;
+};
 struct bundle_spec {
 	const struct image *image;
 	const struct bundle_options *options;
@@ -81,6 +85,12 @@ struct bundle_spec {
 	struct port_mapping *ports;
 	size_t ports_count;
 	bool unprivileged;
+	/* Builds. */
+	bool nested;		   /* root of a user namespace already: none of its own, no cgroups, no devices rules */
+	const char *network_path;  /* join this network namespace */
+	const char *cgroups_path;
+	struct bundle_rlimit *rlimits;
+	size_t rlimits_count;
 };
 const char *bundle_spec_write(struct arena *a, const struct bundle_spec *spec, size_t *len, struct error *err);
 /* The default system call filter as linux.seccomp, given the capabilities. */

@@ -177,6 +177,17 @@ static void write_process(struct json_writer *w, const struct bundle_spec *s, co
 		write_strings(w, sets[i], caps->items, empty ? 0 : caps->count);
 	}
 	json_write_end_object(w);
+	if (s->rlimits_count) {
+		json_write_member_array(w, "rlimits");
+		for (size_t i = 0; i < s->rlimits_count; i++) {
+			json_write_object(w);
+			json_write_member_string(w, "type", s->rlimits[i].type);
+			json_write_member_u64(w, "soft", s->rlimits[i].soft);
+			json_write_member_u64(w, "hard", s->rlimits[i].hard);
+			json_write_end_object(w);
+		}
+		json_write_end_array(w);
+	}
 	json_write_member_bool(w, "noNewPrivileges", o->no_new_privileges);
 	json_write_member_i64(w, "oomScoreAdj", 0);
 	json_write_end_object(w);
@@ -210,9 +221,9 @@ static void write_mounts(struct json_writer *w, const struct bundle_spec *s)
 		const struct bundle_mount *m = &default_mounts[i];
 
 		/* sysfs can be mounted only by the owner of the network namespace. */
-		if (s->unprivileged && strcmp(m->type, "sysfs") == 0 && is_network(s, "host"))
+		if ((s->unprivileged || s->nested) && strcmp(m->type, "sysfs") == 0 && is_network(s, "host"))
 			m = &host_sys;
-		if (s->unprivileged && strcmp(m->type, "cgroup") == 0)
+		if ((s->unprivileged || s->nested) && strcmp(m->type, "cgroup") == 0)
 			continue;
 		write_mount(w, m, s->unprivileged);
 	}
@@ -247,7 +258,7 @@ static int write_resources(struct json_writer *w, const struct bundle_spec *s, s
 	int r;
 
 	json_write_member_object(w, "resources");
-	if (!s->unprivileged) {
+	if (!s->unprivileged && !s->nested) {
 		json_write_member_array(w, "devices");
 		json_write_object(w);
 		json_write_member_bool(w, "allow", o->privileged);
@@ -323,9 +334,13 @@ static int write_linux(struct json_writer *w, const struct bundle_spec *s, const
 			continue;
 		json_write_object(w);
 		json_write_member_string(w, "type", type);
+		if (s->network_path && strcmp(type, "network") == 0)
+			json_write_member_string(w, "path", s->network_path);
 		json_write_end_object(w);
 	}
 	json_write_end_array(w);
+	if (s->cgroups_path)
+		json_write_member_string(w, "cgroupsPath", s->cgroups_path);
 	if (s->unprivileged) {
 		write_mapping(w, "uidMappings", geteuid());
 		write_mapping(w, "gidMappings", getegid());

@@ -62,7 +62,9 @@ int image_load(const struct layout *l, struct arena *a, const struct descriptor 
 /* Remove a tree below dirfd: no links followed, no mount crossed. */
 int store_remove_tree(int dirfd, const char *name);
 
-/* Is the layer unpacked?  name: "sha256-<hex>" or "chain-<hex>". */
+/* Is the layer unpacked?  name: "sha256-<hex>" or "chain-<hex>".  One that a build has not synced before the machine
+ * went down counts as missing and is removed: it has this file, with the id of the boot that made it. */
+#define STORE_UNSYNCED "unsynced"
 bool store_layer_exists(const struct store *s, const char *name);
 const char *store_layer_name(struct arena *a, const struct digest *diff_id);
 const char *store_layer_chain_name(struct arena *a, const struct digest *chain);

@@ -308,7 +308,8 @@ static void kernel_message(int fs, char *buf, size_t size)
 	buf[strcspn(buf, "\n")] = '\0';
 }
 
-int unpacked_overlay(const struct store *s, const char *const *names, size_t n, int upper, int work, struct error *err)
+static int mount_overlay(const struct store *s, const char *const *names, size_t n, int upper, int work, bool fleeting,
+	struct error *err)
 {
 	_cleanup_fd_ int fs = (int)syscall(SYS_fsopen, "overlay", FSOPEN_CLOEXEC);
 	char why[256];
@@ -323,8 +324,16 @@ int unpacked_overlay(const struct store *s, const char *const *names, size_t n, 
 		r = set_directory(fs, "upperdir", upper);
 	if (r == 0 && work >= 0)
 		r = set_directory(fs, "workdir", work);
+	/* What is written becomes a layer for other tools: nothing in it may refer to this mount. */
+	if (r == 0 && upper >= 0 && !s->userns) {
+		(void)set_option(fs, "redirect_dir", "off");
+		(void)set_option(fs, "metacopy", "off");
+	}
 	if (r == 0 && s->userns)
 		r = syscall(SYS_fsconfig, fs, FSCONFIG_SET_FLAG, "userxattr", NULL, 0) < 0 ? -errno : 0;
+	/* Linux 5.10 has it; without it everything is only slower. */
+	if (r == 0 && fleeting)
+		(void)syscall(SYS_fsconfig, fs, FSCONFIG_SET_FLAG, "volatile", NULL, 0);
 	if (r == 0 && syscall(SYS_fsconfig, fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
 		r = -errno;
 	if (r < 0) {
@@ -333,4 +342,15 @@ int unpacked_overlay(const struct store *s, const char *const *names, size_t n, 
 	}
 	fd = (int)syscall(SYS_fsmount, fs, FSMOUNT_CLOEXEC, 0);
 	return fd < 0 ? error_sys(err, errno, "mount an overlay") : fd;
+}
+
+int unpacked_overlay(const struct store *s, const char *const *names, size_t n, int upper, int work, struct error *err)
+{
+	return mount_overlay(s, names, n, upper, work, false, err);
+}
+
+int unpacked_overlay_volatile(const struct store *s, const char *const *names, size_t n, int upper, int work,
+	struct error *err)
+{
+	return mount_overlay(s, names, n, upper, work, true, err);
 }
