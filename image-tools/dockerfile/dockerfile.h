@@ -127,7 +127,7 @@ struct dockerfile_instruction {
 	const char *text;	     /* what follows the keyword and the flags, trimmed */
 	unsigned line, end_line;     /* from 1; end_line includes heredoc bodies */
 	struct string_list flags;    /* "--from=x" in order */
-	struct string_list args;     /* words as the syntax of this instruction splits them, not expanded */
+	struct string_list args;     /* words as this instruction's syntax splits them; ENV, LABEL: name, value, ... */
 	bool json;		     /* the arguments were a JSON array */
 	struct string_list comments; /* comment lines immediately before */
 	struct dockerfile_heredoc *heredocs;
@@ -231,5 +231,9 @@ int dockerfile_parse_mount(struct arena *a, const char *text, struct dockerfile_
 
 /* The parse as JSON, see image-tools/README.md. */
 void dockerfile_dump(const struct dockerfile *d, struct json_writer *w);
+/* One word expanded in the environment env ("NAME=VALUE"), as one JSON object.  lex: NULL or a list of raw-quotes,
+ * raw-escapes, skip-quotes, skip-unset, escape=X.  An error in the word is part of the output. */
+int dockerfile_dump_words(struct arena *a, const char *word, const struct string_list *env, const char *lex,
+	struct json_writer *w, struct error *err);
 
 #endif

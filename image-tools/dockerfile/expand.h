@@ -34,7 +34,7 @@ struct expand_options {
 /* One word to one word. */
 int expand_word(
 	struct arena *a, const char *word, const struct expand_options *o, const char **result, struct error *err);
-/* One word to any number of words: split at blanks that are not quoted, after expansion. */
+/* One word to any number of words: split at blanks that are not quoted, after expansion.  *words is overwritten. */
 int expand_words(struct arena *a, const char *word, const struct expand_options *o, struct string_list *words,
 	struct error *err);
 
