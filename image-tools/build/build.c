@@ -384,7 +384,7 @@ static int build(struct builder *b, struct error *err)
 
 int build_run(struct program *p, const struct build_options *o, struct error *err)
 {
-	struct builder b = { .p = p, .o = o, .arena = &p->arena, .host = platform_host(), .host_namespace = -1,
+	struct builder b = { .p = p, .o = o, .arena = &p->arena, .host = platform_host(), .host_namespace = -1, .network_fd = -1,
 		.jobs = o->jobs, .lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER,
 		.pull_lock = PTHREAD_MUTEX_INITIALIZER, .network_lock = PTHREAD_MUTEX_INITIALIZER, .cache = { .dir = -1 },
 		.context = { .root = -1 }, .sources = { .cache = -1 } };

@@ -99,7 +99,7 @@ struct builder {
 	pthread_mutex_t network_lock;
 	const char *network; /* path of the namespace, "host", or NULL: not looked at yet */
 	const char *network_bundle;
-	pid_t network_holder;
+	int network_fd;
 	const char *failed_bundle;
 };
 
@@ -153,8 +153,7 @@ struct run_request {
 	struct string_list directories, files; /* mount points to provide */
 	int *locks;
 	size_t locks_count;
-	int *views; /* descriptors that mount sources refer to */
-	size_t views_count;
+	struct string_list places; /* where sources are bound: to be unmounted */
 	const char *bundle; /* path on the tmpfs */
 };
 int sandbox_run(struct run_request *q, struct scratch *x, struct error *err);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Theory of operation: what RUN --mount asks for becomes mounts of the container.  Their
- * sources are named through descriptors of ours (/proc/PID/fd/N) that were opened inside
- * the tree they belong to, so no link of a context or image can lead to the host.  What
+ * sources are opened inside the tree they belong to and bound by descriptor to places on
+ * the build's tmpfs, so no link of a context or image can lead to the host.  What
  * may be written without consequences (bind with rw) is an overlay or a copy; secrets
  * are files on the build's tmpfs; directories of cache mounts live in the store and are
  * locked by name.
@@ -125,16 +125,23 @@ static void add(struct run_request *q, struct bundle_mount m)
 	q->mounts = items;
 }
 
-/* A source by descriptor; it stays open until the container has ended. */
-static const char *keep(struct run_request *q, int fd)
+/* Bind a source to a place of ours, by descriptor; takes it over.  The path of that place, NULL after an error. */
+static const char *place(struct run_request *q, int source, struct error *err)
 {
-	int *views = arena_array(&q->stage->arena, int, q->views_count + 1);
+	struct arena *a = &q->stage->arena;
+	const char *path = arena_printf(a, "%s/mount.%zu", q->bundle, q->places.count);
+	_cleanup_fd_ int fd = source, tree = -1;
+	struct stat st;
+	int made = fstat(fd, &st) < 0 ? -1 : S_ISDIR(st.st_mode) ? mkdir(path, 0700) : mknod(path, S_IFREG | 0600, 0);
 
-	if (q->views_count)
-		memcpy(views, q->views, q->views_count * sizeof *views);
-	views[q->views_count++] = fd;
-	q->views = views;
-	return arena_printf(&q->stage->arena, "/proc/%d/fd/%d", (int)getpid(), fd);
+	if (made == 0)
+		tree = (int)syscall(SYS_open_tree, fd, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+	if (tree < 0 || syscall(SYS_move_mount, tree, "", AT_FDCWD, path, MOVE_MOUNT_F_EMPTY_PATH) < 0) {
+		error_sys(err, errno, "bind the source of a mount to %s", path);
+		return NULL;
+	}
+	string_list_add(a, &q->places, path);
+	return path;
 }
 
 static void keep_lock(struct run_request *q, int fd)
@@ -214,6 +221,7 @@ static int bind_mount(struct run_request *q, const struct dockerfile_mount *m, c
 	struct arena *a = &q->stage->arena;
 	struct context c;
 	struct stat st;
+	const char *path;
 	bool own = false;
 	int r, view;
 
@@ -242,8 +250,11 @@ static int bind_mount(struct run_request *q, const struct dockerfile_mount *m, c
 			return r;
 		view = r;
 	}
+	path = place(q, view, err);
+	if (!path)
+		return -EIO;
 	string_list_add(a, S_ISDIR(st.st_mode) ? &q->directories : &q->files, target);
-	add(q, (struct bundle_mount){ target, "bind", keep(q, view), { "rbind", "rprivate", m->read_only ? "ro" : "rw" } });
+	add(q, (struct bundle_mount){ target, "bind", path, { "rbind", "rprivate", m->read_only ? "ro" : "rw" } });
 	return 0;
 }
 
@@ -292,7 +303,7 @@ static int cache_mount(struct run_request *q, const struct dockerfile_mount *m, 
 {
 	struct builder *b = q->stage->b;
 	struct arena *a = &q->stage->arena;
-	const char *space = builder_argument(b, "BUILDKIT_CACHE_MOUNT_NS"), *name, *id = m->id ? m->id : target;
+	const char *space = builder_argument(b, "BUILDKIT_CACHE_MOUNT_NS"), *name, *id = m->id ? m->id : target, *path;
 	char hex[DIGEST_TEXT_MAX];
 	struct digest d;
 	int lock = -1, dir;
@@ -320,8 +331,11 @@ static int cache_mount(struct run_request *q, const struct dockerfile_mount *m, 
 	dir = cache_directory(q, m, name, err);
 	if (dir < 0)
 		return dir;
+	path = place(q, dir, err);
+	if (!path)
+		return -EIO;
 	string_list_add(a, &q->directories, target);
-	add(q, (struct bundle_mount){ target, "bind", keep(q, dir), { "rbind", "rprivate", m->read_only ? "ro" : "rw" } });
+	add(q, (struct bundle_mount){ target, "bind", path, { "rbind", "rprivate", m->read_only ? "ro" : "rw" } });
 	return 0;
 }
 
@@ -496,9 +510,9 @@ int mounts_prepare(struct run_request *q, struct error *err)
 
 void mounts_release(struct run_request *q)
 {
-	for (size_t i = 0; i < q->views_count; i++)
-		close(q->views[i]);
+	for (size_t i = 0; i < q->places.count; i++)
+		umount2(q->places.items[i], MNT_DETACH | UMOUNT_NOFOLLOW);
 	for (size_t i = 0; i < q->locks_count; i++)
 		cache_unlock(q->locks[i]);
-	q->views_count = q->locks_count = 0;
+	q->locks_count = 0;
 }

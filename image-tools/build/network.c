@@ -2,11 +2,12 @@
 /*
  * Theory of operation: --network=default is one network namespace for all RUNs of a
  * build, behind the bridge that "unpack --net bridge" uses.  It is made when the first
- * RUN wants it: a process that does nothing holds it while the plugins furnish it.  Where
+ * RUN wants it: a process that does nothing holds it until the plugins have furnished it.  Where
  * there are no plugins, or only a user's own privileges, it is the host's network; that
  * is said once.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -16,6 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "image-tools/build/internal.h"
 
 static bool plugins_available(void)
@@ -61,17 +63,19 @@ static int furnish(struct builder *b, struct error *err)
 {
 	struct arena a = ARENA_INIT;
 	const char *state;
+	pid_t holder = hold_namespace();
 	int r;
 
-	b->network_holder = hold_namespace();
-	if (b->network_holder < 0)
-		return error_sys(err, -b->network_holder, "make a network namespace");
+	if (holder < 0)
+		return error_sys(err, -holder, "make a network namespace");
+	b->network_fd = open(arena_printf(&a, "/proc/%d/ns/net", (int)holder), O_RDONLY | O_CLOEXEC);
 	b->network_bundle = sandbox_directory(b, b->arena, err);
-	if (!b->network_bundle)
-		return -EIO;
-	state = arena_printf(&a, "{\"id\":\"build-%d\",\"pid\":%d}", (int)getpid(), (int)b->network_holder);
-	r = network_add(b->network_bundle, state, strlen(state), &a, err);
+	state = arena_printf(&a, "{\"id\":\"build-%d\",\"pid\":%d}", (int)getpid(), (int)holder);
+	r = !b->network_bundle || b->network_fd < 0 ? -EIO : network_add(b->network_bundle, state, strlen(state), &a, err);
 	arena_free(&a);
+	/* The descriptor keeps the namespace. */
+	kill(holder, SIGKILL);
+	waitpid(holder, NULL, 0);
 	return r;
 }
 
@@ -86,7 +90,7 @@ int network_prepare(struct builder *b, const char **path, struct error *err)
 		} else {
 			r = furnish(b, err);
 			if (r == 0)
-				b->network = arena_printf(b->arena, "/proc/%d/ns/net", (int)b->network_holder);
+				b->network = arena_printf(b->arena, "/proc/%d/fd/%d", (int)getpid(), b->network_fd);
 			else
 				error_hint(err, "--network host or --network none does without");
 		}
@@ -102,11 +106,8 @@ void network_end(struct builder *b)
 
 	if (b->network_bundle)
 		network_remove(b->network_bundle, &a, NULL);
-	if (b->network_holder > 0) {
-		kill(b->network_holder, SIGKILL);
-		waitpid(b->network_holder, NULL, 0);
-	}
-	b->network_holder = 0;
+	cleanup_fd(&b->network_fd);
+	b->network_fd = -1;
 	b->network_bundle = NULL;
 	arena_free(&a);
 }

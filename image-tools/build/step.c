@@ -181,6 +181,16 @@ static int perform(struct attempt *t, const char *history, struct error *err)
 	return r;
 }
 
+/* "COPY --from=build /a /b" */
+static const char *title(struct build_stage *s, const struct dockerfile_instruction *in)
+{
+	const char *text = dockerfile_verb_name(in->verb);
+
+	for (size_t i = 0; i < in->flags.count; i++)
+		text = arena_printf(&s->arena, "%s %s", text, in->flags.items[i]);
+	return arena_printf(&s->arena, "%s %s", text, in->text);
+}
+
 static void begin_key(struct attempt *t, const char *verb)
 {
 	struct build_stage *s = t->s;
@@ -312,7 +322,7 @@ int step_run(struct build_stage *s, const struct dockerfile_instruction *in, str
 {
 	struct run_request q = { .stage = s, .in = in };
 	struct attempt t = { .s = s, .in = in, .work = run_work, .opaque = &q,
-		.text = arena_printf(&s->arena, "RUN %s", in->text), .x = { .dir = -1, .fs = -1, .work = -1 } };
+		.text = title(s, in), .x = { .dir = -1, .fs = -1, .work = -1 } };
 	bool stages = false;
 	int r = 0;
 
@@ -484,7 +494,7 @@ int step_copy(struct build_stage *s, const struct dockerfile_instruction *in, st
 {
 	struct copying c = { .context = { .root = -1 } };
 	struct attempt t = { .s = s, .in = in, .work = copy_work, .opaque = &c,
-		.text = arena_printf(&s->arena, "%s %s", dockerfile_verb_name(in->verb), in->text),
+		.text = title(s, in),
 		.x = { .dir = -1, .fs = -1, .work = -1 } };
 	int r = copy_request(s, in, &c, err);
 

@@ -277,13 +277,23 @@ static int set_directory(int fs, const char *key, int fd)
 	return set_option(fs, key, n > 0 && n <= OPTION_MAX ? path : link);
 }
 
+static bool repeated(const char *const *names, size_t n, size_t i)
+{
+	for (size_t k = i + 1; k < n; k++)
+		if (strcmp(names[i], names[k]) == 0)
+			return true;
+	return false;
+}
+
 static int set_layers(const struct store *s, int fs, const char *const *names, size_t n)
 {
 	char text[PATH_MAX];
 	int r = 0;
 
-	/* Topmost first. */
+	/* Topmost first.  overlayfs takes no directory twice; below itself a layer changes nothing. */
 	for (size_t i = n; r == 0 && i-- > 0;) {
+		if (repeated(names, n, i))
+			continue;
 		if (snprintf(text, sizeof text, "%s/layers/%s/fs", s->path, names[i]) > OPTION_MAX)
 			snprintf(text, sizeof text, "/proc/self/fd/%d/%s/fs", s->layers, names[i]);
 		r = set_option(fs, "lowerdir+", text);
@@ -293,8 +303,9 @@ static int set_layers(const struct store *s, int fs, const char *const *names, s
 		int len = 0;
 
 		for (size_t i = n; i-- > 0;)
-			len += snprintf(one + len, sizeof one - (size_t)len, "%s/proc/self/fd/%d/%s/fs", len ? ":" : "",
-				s->layers, names[i]);
+			if (!repeated(names, n, i))
+				len += snprintf(one + len, sizeof one - (size_t)len, "%s/proc/self/fd/%d/%s/fs",
+					len ? ":" : "", s->layers, names[i]);
 		r = len < 256 ? set_option(fs, "lowerdir", one) : -E2BIG;
 	}
 	return r;
