@@ -74,9 +74,10 @@ int store_bundle_record(struct store *s, const char *bundle, const char *image, 
 	struct error *err);
 int store_bundle_forget(struct store *s, const char *bundle);
 
-/* Free what no image and no bundle needs.  Counts go to *freed (bytes) and *removed. */
+/* Free what no image, no bundle and no build needs.  Counts go to *freed (bytes) and *removed. */
 struct gc_options {
 	bool dry_run, layers_only;
+	bool build_cache; /* forget it; otherwise what it needs stays */
 };
 struct gc_result {
 	uint64_t bytes;
