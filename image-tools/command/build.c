@@ -12,6 +12,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "image-tools/build/build.h"
+#include "image-tools/command/build_inspect.h"
 #include "image-tools/command/commands.h"
 
 struct options {
@@ -21,6 +22,7 @@ struct options {
 	struct string_list cache_from, cache_to;
 	uint64_t jobs;
 	bool quiet;
+	struct build_inspect inspect;
 	struct registry_flags registry;
 };
 #define AT(M) offsetof(struct options, M)
@@ -56,6 +58,7 @@ static const struct option_spec specs[] = {
 	{ "source-date-epoch", 0, OPTION_STRING, AT(b.epoch), "SECONDS", "time of everything new (also $SOURCE_DATE_EPOCH)" },
 	{ "explain", 0, OPTION_FLAG, AT(b.explain), NULL, "say why steps are not in the cache" },
 	{ "lock", 0, OPTION_OPTIONAL, AT(lock), "update]", "use only what FILE.lock pins; write it" },
+	BUILD_INSPECT_OPTIONS(struct options, inspect),
 	{ "shell-on-fail", 0, OPTION_FLAG, AT(b.shell_on_fail), NULL, "keep a failed RUN as a bundle" },
 	{ "jobs", 'j', OPTION_NUMBER, AT(jobs), "N", "steps at a time (processors)" },
 	{ "runtime", 0, OPTION_STRING, AT(b.runtime), "PROGRAM", "what executes RUN (oci-rt)" },
@@ -144,6 +147,8 @@ static int run(struct program *p, void *opaque, int argc, char **argv, struct er
 	if (r < 0)
 		return r;
 	b->context = argc ? argv[0] : ".";
+	if (build_inspect_wanted(&o->inspect))
+		return build_inspect(p, &o->inspect, b->file, b->context, &b->arguments, b->target, err);
 	b->jobs = (unsigned int)o->jobs;
 	b->transfer.registry = o->registry;
 	for (size_t i = 0; i < o->no_cache.count; i++) {

@@ -10,7 +10,7 @@
  * same everywhere.
  */
 struct lint_rule {
-	const char *name, *description, *url_anchor;
+	const char *name, *description, *page; /* page: of the field's rule reference */
 	bool experimental; /* only with "# check=experimental=NAME" or "experimental=all" */
 };
 extern const struct lint_rule lint_rules[]; /* ends with name NULL */
@@ -28,6 +28,10 @@ struct lint_options {
 	const char *check;
 	const struct string_list *ignore_patterns; /* of .dockerignore, for CopyIgnoredFile; NULL */
 	const char *target;			   /* --target, NULL: all stages are checked */
+	/* What the configuration of a base image sets ("NAME=value", ends with NULL; NULL: not known).  May be NULL: then
+	 * only PATH counts as set by images. */
+	const char *const *(*base_environment)(void *opaque, const char *base);
+	void *opaque;
 };
 
 struct lint {
