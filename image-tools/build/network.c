@@ -38,7 +38,7 @@ static pid_t hold_namespace(void)
 	pid_t pid, parent = getpid();
 	char byte = 0;
 
-	if (pipe(ready) < 0)
+	if (pipe2(ready, O_CLOEXEC) < 0)
 		return -errno;
 	pid = fork();
 	if (pid == 0) {
