@@ -405,6 +405,14 @@ int build_run(struct program *p, const struct build_options *o, struct error *er
 	file_digests_free(b.digests);
 	cleanup_fd(&b.sources.cache);
 	cache_close(&b.cache);
+	if (b.failed_bundle) {
+		struct error why = { 0 };
+
+		if (failed_mount(&b, &why) < 0)
+			log_warning("--shell-on-fail: %s", why.msg);
+		error_hint(err, "%s run -b %s debug opens a shell there; oci-image rm-bundle %s removes it", b.runtime,
+			b.failed_bundle, b.failed_bundle);
+	}
 	sandbox_close(&b);
 	return r;
 }

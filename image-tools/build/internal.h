@@ -154,7 +154,8 @@ struct run_request {
 	int *locks;
 	size_t locks_count;
 	struct string_list places; /* where sources are bound: to be unmounted */
-	const char *bundle; /* path on the tmpfs */
+	const char *bundle, *id; /* path on the tmpfs; the container's name */
+	struct bundle_user user;
 };
 int sandbox_run(struct run_request *q, struct scratch *x, struct error *err);
 /* Attach an overlay of the stage's layers, with upper and work unless x is NULL, at path.  stub: a further lowest
@@ -172,6 +173,11 @@ int sandbox_find_runtime(struct builder *b, struct error *err);
 /* The network namespace of this build's RUNs: a path, or "host". */
 int network_prepare(struct builder *b, const char **path, struct error *err);
 void network_end(struct builder *b);
+
+/* --- failed.c: --shell-on-fail ---------------------------------------------------------------------- */
+/* Make a bundle of what the step has written, in x and mounted nowhere.  Then, with all threads gone, mount it. */
+int failed_keep(struct run_request *q, struct scratch *x, struct error *err);
+int failed_mount(struct builder *b, struct error *err);
 
 /* --- mounts.c: RUN --mount -------------------------------------------------------------------------- */
 /* Parts of the key; content: digests of what is mounted instead of the chain-ids of where it comes from. */

@@ -31,6 +31,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/log.h"
 #include "base/path.h"
 #include "base/spawn.h"
 #include "image-tools/build/internal.h"
@@ -239,7 +240,7 @@ static int parse_ulimit(struct arena *a, const char *text, struct bundle_rlimit 
 	return 0;
 }
 
-static int write_config(struct run_request *q, const char *id, int root, struct error *err)
+static int write_config(struct run_request *q, int root, struct error *err)
 {
 	struct build_stage *s = q->stage;
 	const struct build_options *o = s->b->o;
@@ -267,16 +268,17 @@ static int write_config(struct run_request *q, const char *id, int root, struct 
 		options.net = spec.network_path ? "path" : "host";
 	}
 	if (o->cgroup_parent)
-		spec.cgroups_path = arena_printf(a, "%s/%s", o->cgroup_parent, id);
+		spec.cgroups_path = arena_printf(a, "%s/%s", o->cgroup_parent, q->id);
 	spec.rlimits = arena_array(a, struct bundle_rlimit, o->ulimits.count + 1);
 	for (size_t i = 0; i < o->ulimits.count; i++) {
 		r = parse_ulimit(a, o->ulimits.items[i], &spec.rlimits[spec.rlimits_count++], err);
 		if (r < 0)
 			return r;
 	}
-	r = bundle_find_user(root, s->config.config.user, false, a, &spec.user, err);
+	r = bundle_find_user(root, s->config.config.user, false, a, &q->user, err);
 	if (r < 0)
 		return r;
+	spec.user = q->user;
 	text = bundle_spec_write(a, &spec, &len, err);
 	return text ? write_file(q, "config.json", text, 0600, err) : -EINVAL;
 }
@@ -285,7 +287,6 @@ static int write_config(struct run_request *q, const char *id, int root, struct 
 
 struct reader {
 	struct run_request *q;
-	const char *id;
 	int fd;
 };
 
@@ -323,7 +324,7 @@ static void *read_output(void *opaque)
 			int status;
 
 			/* Until it took: the container may not be there yet. */
-			killed = runtime(b, (const char *const[]){ "kill", o->id, "KILL", NULL }, null, &status, NULL) == 0 &&
+			killed = runtime(b, (const char *const[]){ "kill", o->q->id, "KILL", NULL }, null, &status, NULL) == 0 &&
 				status == 0;
 		}
 		if (n <= 0)
@@ -336,10 +337,10 @@ static void *read_output(void *opaque)
 	}
 }
 
-static int run_container(struct run_request *q, const char *id, int *status, struct error *err)
+static int run_container(struct run_request *q, int *status, struct error *err)
 {
 	struct builder *b = q->stage->b;
-	struct reader reader = { .q = q, .id = id };
+	struct reader reader = { .q = q };
 	int out[2], r;
 	pthread_t thread;
 
@@ -352,7 +353,7 @@ static int run_container(struct run_request *q, const char *id, int *status, str
 		close(out[1]);
 		return error_sys(err, r, "start a thread");
 	}
-	r = runtime(b, (const char *const[]){ "run", "--bundle", q->bundle, id, NULL }, out[1], status, err);
+	r = runtime(b, (const char *const[]){ "run", "--bundle", q->bundle, q->id, NULL }, out[1], status, err);
 	close(out[1]);
 	pthread_join(thread, NULL);
 	close(out[0]);
@@ -360,7 +361,7 @@ static int run_container(struct run_request *q, const char *id, int *status, str
 		_cleanup_fd_ int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
 		int ignored;
 
-		runtime(b, (const char *const[]){ "delete", "--force", id, NULL }, null, &ignored, NULL);
+		runtime(b, (const char *const[]){ "delete", "--force", q->id, NULL }, null, &ignored, NULL);
 	}
 	return r;
 }
@@ -402,26 +403,19 @@ static const char *random_id(struct arena *a)
 	return arena_printf(a, "build-%016llx", (unsigned long long)n);
 }
 
-static int keep_failed(struct run_request *q, struct scratch *x, struct error *err);
-
-static int failed(struct run_request *q, struct scratch *x, int status, struct error *err)
+static int failed(const struct run_request *q, int status, struct error *err)
 {
-	struct builder *b = q->stage->b;
 	char text[64];
-	int r;
 
-	if (atomic_load(&b->cancel))
+	if (atomic_load(&q->stage->b->cancel))
 		return error_set(err, ERR_SYSTEM, ECANCELED, "canceled");
-	r = error_set(err, ERR_HOOK, IMAGE_ESTEP, "\"%.400s\" failed: %s", q->in->text, spawn_status_text(status, text));
-	if (b->o->shell_on_fail)
-		keep_failed(q, x, err);
-	return r;
+	return error_set(err, ERR_HOOK, IMAGE_ESTEP, "\"%.400s\" failed: %s", q->in->text, spawn_status_text(status, text));
 }
 
-static int in_overlay(struct run_request *q, struct scratch *x, const char *rootfs, struct error *err)
+static int in_overlay(struct run_request *q, const char *rootfs, struct error *err)
 {
 	struct build_stage *s = q->stage;
-	const char *id = random_id(&s->arena), *cwd = s->config.config.working_dir;
+	const char *cwd = s->config.config.working_dir;
 	_cleanup_fd_ int root = open(rootfs, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	bool *missing = arena_array(&s->arena, bool, q->mounts_count + 1);
 	int status = 0, r = 0;
@@ -440,11 +434,11 @@ static int in_overlay(struct run_request *q, struct scratch *x, const char *root
 			return error_sys(err, -fd, "working directory %s", cwd);
 		close(fd);
 	}
-	r = write_config(q, id, root, err);
+	r = write_config(q, root, err);
 	if (r == 0)
-		r = run_container(q, id, &status, err);
+		r = run_container(q, &status, err);
 	if (r == 0 && (!WIFEXITED(status) || WEXITSTATUS(status) != 0))
-		return failed(q, x, status, err);
+		return failed(q, status, err);
 	if (r == 0)
 		remove_made(q, root, missing);
 	return r;
@@ -459,6 +453,7 @@ int sandbox_run(struct run_request *q, struct scratch *x, struct error *err)
 	q->bundle = sandbox_directory(s->b, &s->arena, err);
 	if (!q->bundle)
 		return -EIO;
+	q->id = random_id(&s->arena);
 	rootfs = arena_printf(&s->arena, "%s/rootfs", q->bundle);
 	r = mkdir(rootfs, 0755) < 0 ? error_sys(err, errno, "create %s", rootfs) : 0;
 	if (r == 0)
@@ -472,23 +467,20 @@ int sandbox_run(struct run_request *q, struct scratch *x, struct error *err)
 	if (r == 0)
 		r = sandbox_overlay(s, stub, x, rootfs, err);
 	if (r == 0) {
-		r = in_overlay(q, x, rootfs, err);
+		r = in_overlay(q, rootfs, err);
 		sandbox_detach(rootfs);
+	}
+	if (r == -IMAGE_ESTEP && s->b->o->shell_on_fail) {
+		struct error why = { 0 };
+
+		if (failed_keep(q, x, &why) < 0)
+			log_warning("--shell-on-fail: %s", why.msg);
 	}
 	mounts_release(q);
 	store_remove_tree(s->store.run, arena_printf(&s->arena, "%s.stub", x->name));
 	/* Secrets and configuration go at once, not only with the tmpfs. */
 	store_remove_tree(AT_FDCWD, q->bundle);
 	return r;
-}
-
-/* Placeholder until output of a failed step as a bundle is there. */
-static int keep_failed(struct run_request *q, struct scratch *x, struct error *err)
-{
-	(void)q;
-	(void)x;
-	(void)err;
-	return 0;
 }
 
 int sandbox_find_runtime(struct builder *b, struct error *err)

@@ -437,3 +437,21 @@ runs() { find "$OCI_IMAGE_STORE/cache/mounts" -name "$1" -exec cat {} + | wc -l;
 	build -t gc .
 	image verify gc
 }
+
+@test "--shell-on-fail keeps the failed step as a bundle" {
+	dockerfile <<-'D'
+		FROM base
+		ENV Q=1
+		WORKDIR /ww
+		RUN echo partial >/partial; exit 9
+	D
+	run ! build --shell-on-fail .
+	[ "$status" = 7 ]
+	b=$(ls -d "$OCI_IMAGE_STORE"/failed/*)
+	[[ $output == *"$b"* ]]
+	run "$OCI_RT" run -b "$b" "build-failed-$$" <<<'pwd; cat /partial; echo Q=$Q'
+	[ "$output" = $'/ww\npartial\nQ=1' ]
+	image gc
+	image rm-bundle "$b"
+	nothing_mounted
+}
