@@ -178,6 +178,7 @@ static int until(struct expander *x, char stop, bool raw_escapes, struct text *o
 	bool outer_raw = x->raw_escapes;
 	int r = 0;
 
+	text_add(out, "", 0); /* data is there from now on */
 	x->raw_escapes = raw_escapes;
 	while (r == 0 && x->p < x->end && !(stop && *x->p == stop)) {
 		size_t before = out->len, n;
@@ -410,7 +411,6 @@ static int process(struct arena *a, const char *word, const struct expand_option
 		.err = err};
 	int r;
 
-	text_add(out, "", 0);
 	if (x.end - x.p >= 3 && memcmp(x.p, "\xef\xbb\xbf", 3) == 0)
 		x.p += 3;
 	r = until(&x, 0, o->raw_escapes, out, w);

@@ -165,12 +165,13 @@ int ignore_read(struct arena *a, const char *name, const char *text, size_t len,
 			s++;
 			n--;
 			unicode_trim(&s, &n);
-			if (n == 0)
-				return error_set(err, ERR_CONFIG, EINVAL, "%s:%u: a pattern is expected behind \"!\"", name, line);
 		}
-		pattern = path_clean(a, arena_strndup(a, s, n));
+		pattern = n ? path_clean(a, arena_strndup(a, s, n)) : "";
 		if (pattern[0] == '/' && pattern[1])
 			pattern++;
+		/* "/!" and "!/" too: they become "!" */
+		if (!*pattern || strcmp(pattern, exception ? "/" : "!") == 0)
+			return error_set(err, ERR_CONFIG, EINVAL, "%s:%u: a pattern is expected behind \"!\"", name, line);
 		if (glob_match(pattern, ".") < 0) {
 			error_set(err, ERR_CONFIG, EINVAL, "%s:%u: \"%.80s\" is no pattern", name, line, pattern);
 			error_hint(err, "[ needs a ] and something between them; a backslash stands before a character");
