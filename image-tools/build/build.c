@@ -253,12 +253,18 @@ static const char *source_secret(void *opaque, const char *id)
 static int open_all(struct builder *b, struct error *err)
 {
 	struct program *p = b->p;
+	bool single = false;
 	int r = sandbox_find_runtime(b, err);
 
+	b->userns = geteuid() != 0;
+	if (r == 0 && b->userns)
+		r = userns_enter(b, &single, err);
 	if (r == 0)
 		r = sandbox_enter(b, err);
 	if (r == 0)
 		r = program_store(p, err);
+	p->store.userns = b->userns;
+	p->store.single_id = single;
 	if (r == 0)
 		r = store_run_dir(&p->store, err);
 	if (r == 0)

@@ -103,6 +103,10 @@ struct builder {
 	const char *failed_bundle;
 };
 
+/* --- userns.c ------------------------------------------------------------------------------------- */
+/* Become root of a user namespace.  *single: with one id only. */
+int userns_enter(struct builder *b, bool *single, struct error *err);
+
 /* --- graph.c: who needs whom ------------------------------------------------------------------- */
 /* The stage, image or context that a name means for the stage with index `before`; started at once.  from: message. */
 struct build_stage *graph_find(struct builder *b, const char *name, size_t before, const struct platform *platform,

@@ -249,7 +249,7 @@ static int write_config(struct run_request *q, int root, struct error *err)
 	struct bundle_options options = { .entrypoint = "", .args = q->argv, .workdir = s->config.config.working_dir,
 		.hostname = HOSTNAME, .memory = o->memory, .cpus = o->cpus, .privileged = q->in->insecure, .net = "none" };
 	struct bundle_spec spec = { .image = &image, .options = &options, .bundle = q->bundle, .program = "/proc/self/exe",
-		.mounts = q->mounts, .mounts_count = q->mounts_count, .unprivileged = geteuid() != 0, .nested = s->b->userns };
+		.mounts = q->mounts, .mounts_count = q->mounts_count, .nested = s->b->userns, .single_id = s->store.single_id };
 	const char *network = o->network && q->in->network == DOCKERFILE_NETWORK_DEFAULT ? o->network : "default", *text;
 	size_t len;
 	int r;

@@ -87,6 +87,7 @@ struct bundle_spec {
 	bool unprivileged;
 	/* Builds. */
 	bool nested;		   /* root of a user namespace already: none of its own, no cgroups, no devices rules */
+	bool single_id;		   /* and of one without further ids: no groups */
 	const char *network_path;  /* join this network namespace */
 	const char *cgroups_path;
 	struct bundle_rlimit *rlimits;

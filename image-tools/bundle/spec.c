@@ -159,7 +159,7 @@ static void write_process(struct json_writer *w, const struct bundle_spec *s, co
 	json_write_member_u64(w, "gid", s->user.gid);
 	/* Always there: what is left out would be inherited from the caller. */
 	json_write_member_array(w, "additionalGids");
-	if (!s->unprivileged) {
+	if (!s->unprivileged && !s->single_id) {
 		json_write_u64(w, s->user.gid);
 		for (size_t i = 0; i < s->user.groups_count; i++)
 			json_write_u64(w, s->user.groups[i]);
@@ -225,7 +225,7 @@ static void write_mounts(struct json_writer *w, const struct bundle_spec *s)
 			m = &host_sys;
 		if ((s->unprivileged || s->nested) && strcmp(m->type, "cgroup") == 0)
 			continue;
-		write_mount(w, m, s->unprivileged);
+		write_mount(w, m, s->unprivileged || s->nested);
 	}
 	for (size_t i = 0; i < s->mounts_count; i++)
 		write_mount(w, &s->mounts[i], s->unprivileged);

@@ -27,7 +27,8 @@ struct store {
 	int layers; /* descriptor of layers/ */
 	int run;    /* descriptor of this process's directory below tmp/, -1 until needed */
 	char run_name[48];
-	bool userns; /* unprivileged: we are root of a user namespace */
+	bool userns;	/* unprivileged: we are root of a user namespace */
+	bool single_id; /* that has no other id: files cannot be given to anybody else */
 };
 
 /* $OCI_IMAGE_STORE, else /var/lib/oci-image for root, else $XDG_DATA_HOME/oci-image. */

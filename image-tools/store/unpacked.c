@@ -90,7 +90,8 @@ static int check_diff_id(const struct digest *want, const struct digest *found, 
 static int apply_to(const struct store *s, int root, bool overlay, bool squash, const struct digest *diff_id,
 	codec_source *source, void *opaque, struct apply_result *result, struct error *err)
 {
-	struct apply_options options = { .root = root, .overlay = overlay, .userns = s->userns, .squash = squash };
+	struct apply_options options = { .root = root, .overlay = overlay, .userns = s->userns,
+		.squash = squash || s->single_id };
 	struct decoder *decoder = NULL;
 	int r = decoder_open(&decoder, source, opaque, APPLY_BYTES_MAX, err);
 

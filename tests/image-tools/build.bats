@@ -455,3 +455,27 @@ runs() { find "$OCI_IMAGE_STORE/cache/mounts" -name "$1" -exec cat {} + | wc -l;
 	image rm-bundle "$b"
 	nothing_mounted
 }
+
+@test "a user who is not root builds the same image" {
+	user() { setpriv --reuid 12345 --regid 12345 --clear-groups env -i PATH="$PATH" HOME="$WORK/user" OCI_IMAGE_STORE="$WORK/user/store" "$@"; }
+	mkdir -p "$WORK/user/bin" "$WORK/user/c"
+	cp "$OCI_IMAGE" "$OCI_RT" "$WORK/user/bin"
+	cp /bin/busybox "$WORK/user/c"
+	cat >"$WORK/user/c/Dockerfile" <<-'D'
+		FROM scratch
+		COPY busybox /bin/busybox
+		RUN ["/bin/busybox", "--install", "-s", "/bin"]
+		WORKDIR /w
+		RUN id -u >/id; echo gone >/gone
+		RUN rm /gone; cat /id
+	D
+	chmod 755 "$WORK"
+	chown -R 12345:12345 "$WORK/user"
+	user unshare -Ur true || skip "users may not make user namespaces here"
+	theirs=$(user "$WORK/user/bin/oci-image" build -q -t u "$WORK/user/c")
+	ours=$(build -q -t u "$WORK/user/c")
+	[ -n "$ours" ]
+	[ "$ours" = "$theirs" ]
+	[ "$(user "$WORK/user/bin/oci-image" build --progress plain -t u "$WORK/user/c" 2>&1 | grep -c CACHED)" = 5 ]
+	nothing_mounted
+}
