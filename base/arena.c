@@ -38,7 +38,7 @@ void *arena_alloc(struct arena *a, size_t n)
 	if (n > SIZE_MAX / 2)
 		out_of_memory();
 	n = (n + ALIGN - 1) & ~(ALIGN - 1);
-	if (n > (size_t)(a->end - a->next)) {
+	if (!a->next || n > (size_t)(a->end - a->next)) {
 		size_t size = a->blocks ? a->blocks->size * 2 : FIRST_BLOCK;
 		struct arena_block *b;
 

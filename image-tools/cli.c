@@ -31,6 +31,7 @@ static int store_value(const struct option_spec *o, struct arena *a, void *optio
 		*(const char **)place = value;
 		break;
 	case OPTION_LIST:
+	case OPTION_OPTIONAL:
 		string_list_add(a, place, value);
 		break;
 	case OPTION_NUMBER:
@@ -64,6 +65,8 @@ static int parse_one(const struct command *c, struct arena *a, int argc, char **
 			return error_set(err, ERR_USAGE, EINVAL, "%s: option --%s takes no value", c->name, o->name);
 		return store_value(o, a, options, NULL, err);
 	}
+	if (!value && o->kind == OPTION_OPTIONAL)
+		value = "";
 	if (!value) {
 		if (*i + 1 >= argc)
 			return error_set(err, ERR_USAGE, EINVAL, "%s: option --%s needs a value", c->name, o->name);
@@ -110,7 +113,8 @@ void cli_usage(const struct command *c)
 		char left[64];
 
 		snprintf(left, sizeof left, "%s%c%s--%s%s%s", o->letter ? "-" : " ", o->letter ? o->letter : ' ',
-			o->letter ? ", " : "  ", o->name, o->argument ? " " : "", o->argument ? o->argument : "");
+			o->letter ? ", " : "  ", o->name,
+			!o->argument ? "" : o->kind == OPTION_OPTIONAL ? "[=" : " ", o->argument ? o->argument : "");
 		printf("%s  %-28s %s\n", o == c->options ? "\n" : "", left, o->help);
 	}
 }

@@ -15,7 +15,13 @@ struct program {
 	struct store store;
 };
 
-enum option_kind { OPTION_FLAG, OPTION_STRING, OPTION_LIST, OPTION_NUMBER };
+enum option_kind {
+	OPTION_FLAG,
+	OPTION_STRING,
+	OPTION_LIST,
+	OPTION_NUMBER,
+	OPTION_OPTIONAL, /* a list; "--name" adds "", "--name=value" the value */
+};
 
 struct option_spec {
 	const char *name;

@@ -37,7 +37,7 @@ static void usage(FILE *out)
 		if ((*c)->summary)
 			fprintf(out, "  %-12s %s\n", (*c)->name, (*c)->summary);
 	fputs("\nImages: NAME (store, then registry) | docker://REF | oci:DIR[:TAG|@DIGEST] | tar:FILE[:TAG] | -\n"
-	      "Exit status: 0 ok, 1 failure, 2 usage, 3 not found, 4 authentication, 5 network, 6 digest mismatch\n"
+	      "Exit status: 0 ok, 1 failure, 2 usage, 3 not found, 4 authentication, 5 network, 6 digest mismatch, 7 build step\n"
 	      "oci-image VERB --help shows a verb's options.\n",
 		out);
 }
@@ -55,6 +55,8 @@ static int exit_status(const struct error *err)
 		return IMAGE_EXIT_NETWORK;
 	case IMAGE_EDIGEST:
 		return IMAGE_EXIT_DIGEST;
+	case IMAGE_ESTEP:
+		return IMAGE_EXIT_STEP;
 	default:
 		return IMAGE_EXIT_FAILURE;
 	}

@@ -8,6 +8,7 @@
 #define IMAGE_EAUTH EKEYREJECTED /* the registry wants other credentials */
 #define IMAGE_ENETWORK ECOMM	 /* the network or the registry failed, retries included */
 #define IMAGE_EDIGEST EBADMSG	 /* content does not have the digest it should have */
+#define IMAGE_ESTEP ECHILD	 /* the program of a build step failed */
 
 /* Exit statuses (documented in the usage text). */
 enum image_exit {
@@ -18,6 +19,7 @@ enum image_exit {
 	IMAGE_EXIT_AUTH = 4,
 	IMAGE_EXIT_NETWORK = 5,
 	IMAGE_EXIT_DIGEST = 6,
+	IMAGE_EXIT_STEP = 7,
 };
 
 #endif

@@ -74,6 +74,10 @@ struct bundle_mount {
 	const char *destination, *type, *source;
 	const char *options[8];
 };
+struct bundle_rlimit {
+	const char *type; /* "RLIMIT_NOFILE" */
+	uint64_t soft, hard;
+};
 struct bundle_spec {
 	const struct image *image;
 	const struct bundle_options *options;
@@ -85,6 +89,13 @@ struct bundle_spec {
 	size_t ports_count;
 	struct id_map uids, gids; /* count 0: no user namespace, or one for the caller alone when unprivileged */
 	bool unprivileged;
+	/* Builds. */
+	bool nested;		   /* root of a user namespace already: none of its own, no cgroups, no devices rules */
+	bool single_id;		   /* and of one without further ids: no groups */
+	const char *network_path;  /* join this network namespace */
+	const char *cgroups_path;
+	struct bundle_rlimit *rlimits;
+	size_t rlimits_count;
 };
 const char *bundle_spec_write(struct arena *a, const struct bundle_spec *spec, size_t *len, struct error *err);
 /* The text `base` with the file's JSON merged over it (RFC 7396). */

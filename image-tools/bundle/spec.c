@@ -159,7 +159,7 @@ static void write_process(struct json_writer *w, const struct bundle_spec *s, co
 	json_write_member_u64(w, "gid", s->user.gid);
 	/* Always there: what is left out would be inherited from the caller. */
 	json_write_member_array(w, "additionalGids");
-	if (!s->unprivileged || s->uids.count > 1) {
+	if ((!s->unprivileged || s->uids.count > 1) && !s->single_id) {
 		json_write_u64(w, s->user.gid);
 		for (size_t i = 0; i < s->user.groups_count; i++)
 			json_write_u64(w, s->user.groups[i]);
@@ -177,6 +177,17 @@ static void write_process(struct json_writer *w, const struct bundle_spec *s, co
 		write_strings(w, sets[i], caps->items, empty ? 0 : caps->count);
 	}
 	json_write_end_object(w);
+	if (s->rlimits_count) {
+		json_write_member_array(w, "rlimits");
+		for (size_t i = 0; i < s->rlimits_count; i++) {
+			json_write_object(w);
+			json_write_member_string(w, "type", s->rlimits[i].type);
+			json_write_member_u64(w, "soft", s->rlimits[i].soft);
+			json_write_member_u64(w, "hard", s->rlimits[i].hard);
+			json_write_end_object(w);
+		}
+		json_write_end_array(w);
+	}
 	json_write_member_bool(w, "noNewPrivileges", o->no_new_privileges);
 	json_write_member_i64(w, "oomScoreAdj", 0);
 	json_write_end_object(w);
@@ -210,11 +221,11 @@ static void write_mounts(struct json_writer *w, const struct bundle_spec *s)
 		const struct bundle_mount *m = &default_mounts[i];
 
 		/* sysfs can be mounted only by the owner of the network namespace. */
-		if (s->unprivileged && strcmp(m->type, "sysfs") == 0 && is_network(s, "host"))
+		if ((s->unprivileged || s->nested) && strcmp(m->type, "sysfs") == 0 && is_network(s, "host"))
 			m = &host_sys;
-		if (s->unprivileged && strcmp(m->type, "cgroup") == 0)
+		if ((s->unprivileged || s->nested) && strcmp(m->type, "cgroup") == 0)
 			continue;
-		write_mount(w, m, s->unprivileged && s->uids.count <= 1);
+		write_mount(w, m, (s->unprivileged && s->uids.count <= 1) || s->nested);
 	}
 	for (size_t i = 0; i < s->mounts_count; i++)
 		write_mount(w, &s->mounts[i], s->unprivileged && s->uids.count <= 1);
@@ -247,7 +258,7 @@ static int write_resources(struct json_writer *w, const struct bundle_spec *s, s
 	int r;
 
 	json_write_member_object(w, "resources");
-	if (!s->unprivileged) {
+	if (!s->unprivileged && !s->nested) {
 		json_write_member_array(w, "devices");
 		json_write_object(w);
 		json_write_member_bool(w, "allow", o->privileged);
@@ -330,9 +341,13 @@ static int write_linux(struct json_writer *w, const struct bundle_spec *s, const
 			continue;
 		json_write_object(w);
 		json_write_member_string(w, "type", type);
+		if (s->network_path && strcmp(type, "network") == 0)
+			json_write_member_string(w, "path", s->network_path);
 		json_write_end_object(w);
 	}
 	json_write_end_array(w);
+	if (s->cgroups_path)
+		json_write_member_string(w, "cgroupsPath", s->cgroups_path);
 	if (s->uids.count || s->unprivileged) {
 		write_mapping(w, "uidMappings", &s->uids, geteuid());
 		write_mapping(w, "gidMappings", &s->gids, getegid());

@@ -4,7 +4,7 @@
 
 static struct command images_alias, rm_alias;
 
-const struct command *const commands[] = { &command_pull, &command_push, &command_cp, &command_unpack, &command_commit,
+const struct command *const commands[] = { &command_build, &command_pull, &command_push, &command_cp, &command_unpack, &command_commit,
 	&command_rm_bundle, &command_mount, &command_images, &command_rmi, &command_tag, &command_history, &command_inspect,
 	&command_df, &command_save, &command_load, &command_import, &command_export, &command_config, &command_index,
 	&command_login, &command_logout, &command_list_tags, &command_delete, &command_referrers, &command_volume,

@@ -400,6 +400,10 @@ static int apply_entry(struct apply *c, struct archive *ar, struct archive_entry
 	r = apply_clean_path(c->raw, c->path);
 	if (r < 0)
 		return refuse(c, err, r == -EXDEV ? "points outside the root" : "the name is too long");
+	if (c->options->owner) {
+		archive_entry_set_uid(e, c->options->owner[0]);
+		archive_entry_set_gid(e, c->options->owner[1]);
+	}
 	r = check_ids(c, e, err);
 	if (r < 0)
 		return r;

@@ -194,7 +194,7 @@ static int change_root(struct error *err)
 	return 0;
 }
 
-int sandbox_enter(const struct sandbox_options *o, struct error *err)
+int sandbox_self(const struct sandbox_options *o, struct error *err)
 {
 	int r = set_limits(err);
 

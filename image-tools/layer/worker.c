@@ -122,7 +122,7 @@ static int work(struct apply_result *result, struct error *err)
 	sandbox.devices = !job.options.userns;
 	sandbox.trusted_xattr = !job.options.userns;
 	warm_up(job.algorithm);
-	r = sandbox_enter(&sandbox, err);
+	r = sandbox_self(&sandbox, err);
 	if (r == 0)
 		r = decoder_open(&decoder, read_layer, &in, APPLY_BYTES_MAX, err);
 	if (r == 0)

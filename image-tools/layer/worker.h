@@ -35,6 +35,6 @@ struct sandbox_options {
 	bool devices;	    /* keep what mknod needs */
 	bool trusted_xattr; /* keep what trusted.* attributes need */
 };
-int sandbox_enter(const struct sandbox_options *o, struct error *err);
+int sandbox_self(const struct sandbox_options *o, struct error *err);
 
 #endif

@@ -80,6 +80,8 @@ static const struct {
 	{ "oci-subject", offsetof(struct http_response, subject) },
 	{ "oci-chunk-min-length", offsetof(struct http_response, min_chunk) },
 	{ "warning", offsetof(struct http_response, warning) },
+	{ "etag", offsetof(struct http_response, etag) },
+	{ "last-modified", offsetof(struct http_response, last_modified) },
 };
 
 static size_t on_header(char *line, size_t size, size_t n, void *opaque)

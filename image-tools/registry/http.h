@@ -35,6 +35,7 @@ struct http_request {
 struct http_response {
 	long status;
 	const char *content_type, *location, *digest, *link, *range, *retry_after, *subject, *min_chunk, *warning;
+	const char *etag, *last_modified;
 	const char *challenges[HTTP_CHALLENGES_MAX];
 	int challenge_count;
 	int64_t content_length; /* -1: unknown */

@@ -143,6 +143,42 @@ static void mark_bundles(struct store *s, struct marks *layers)
 		closedir(d);
 }
 
+/* The word number `word` of each file in a directory of the build cache; layer names and digests of blobs. */
+static void mark_words(struct store *s, int dir, const char *name, int word, struct marks *m)
+{
+	int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *e;
+
+	while (d && (e = readdir(d))) {
+		char *text, *save = NULL, *value = NULL;
+		size_t len;
+
+		if (e->d_name[0] == '.')
+			continue;
+		if (e->d_type == DT_DIR) {
+			mark_words(s, dirfd(d), e->d_name, word, m);
+			continue;
+		}
+		if (fd_read_file(dirfd(d), e->d_name, s->arena, 4096, &text, &len) < 0)
+			continue;
+		value = strtok_r(text, " \n", &save);
+		for (int i = 0; value && i < word; i++)
+			value = strtok_r(NULL, " \n", &save);
+		if (value)
+			mark(m, strncmp(value, "sha256:", 7) == 0 ? value + 7 : value);
+	}
+	if (d)
+		closedir(d);
+}
+
+/* What steps of builds made: their layers, and the compressed form of layers. */
+static void mark_cache(struct store *s, struct marks *blobs, struct marks *layers)
+{
+	mark_words(s, s->layout.dir, "cache/steps", 3, layers);
+	mark_words(s, s->layout.dir, "cache/blobs", 2, blobs);
+}
+
 static uint64_t tree_size(int dir, const char *name)
 {
 	int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -214,6 +250,10 @@ int store_gc(struct store *s, const struct gc_options *o, struct gc_result *resu
 	if (r < 0)
 		return r;
 	mark_bundles(s, &layers);
+	if (o->build_cache)
+		sweep(s, "cache", SWEEP_TMP, NULL, o, result);
+	if (!o->build_cache)
+		mark_cache(s, &blobs, &layers);
 	if (blobs.count)
 		qsort(blobs.names, blobs.count, sizeof *blobs.names, compare_names);
 	if (layers.count)

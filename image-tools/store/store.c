@@ -338,9 +338,22 @@ const char *store_layer_chain_name(struct arena *a, const struct digest *chain)
 
 bool store_layer_exists(const struct store *s, const char *name)
 {
+	char path[320], made[64] = "", now[64] = "";
 	struct stat st;
+	_cleanup_fd_ int boot = -1, marker = -1;
 
-	return fstatat(s->layers, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode);
+	if (fstatat(s->layers, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISDIR(st.st_mode))
+		return false;
+	snprintf(path, sizeof path, "%.250s/" STORE_UNSYNCED, name);
+	marker = openat(s->layers, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (marker < 0)
+		return true;
+	boot = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+	(void)!fd_read_full(marker, made, sizeof made - 1);
+	if (boot < 0 || fd_read_full(boot, now, sizeof now - 1) <= 0 || strcmp(made, now) == 0)
+		return true;
+	store_remove_tree(s->layers, name);
+	return false;
 }
 
 static const char *bundle_file(struct store *s, const char *bundle)

@@ -27,7 +27,8 @@ struct store {
 	int layers; /* descriptor of layers/ */
 	int run;    /* descriptor of this process's directory below tmp/, -1 until needed */
 	char run_name[48];
-	bool userns; /* unprivileged: we are root of a user namespace */
+	bool userns;	/* unprivileged: we are root of a user namespace */
+	bool single_id; /* that has no other id: files cannot be given to anybody else */
 };
 
 /* $OCI_IMAGE_STORE, else /var/lib/oci-image for root, else $XDG_DATA_HOME/oci-image. */
@@ -62,7 +63,9 @@ int image_load(const struct layout *l, struct arena *a, const struct descriptor 
 /* Remove a tree below dirfd: no links followed, no mount crossed. */
 int store_remove_tree(int dirfd, const char *name);
 
-/* Is the layer unpacked?  name: "sha256-<hex>" or "chain-<hex>". */
+/* Is the layer unpacked?  name: "sha256-<hex>" or "chain-<hex>".  One that a build has not synced before the machine
+ * went down counts as missing and is removed: it has this file, with the id of the boot that made it. */
+#define STORE_UNSYNCED "unsynced"
 bool store_layer_exists(const struct store *s, const char *name);
 const char *store_layer_name(struct arena *a, const struct digest *diff_id);
 const char *store_layer_chain_name(struct arena *a, const struct digest *chain);
@@ -72,9 +75,10 @@ int store_bundle_record(struct store *s, const char *bundle, const char *image, 
 	struct error *err);
 int store_bundle_forget(struct store *s, const char *bundle);
 
-/* Free what no image and no bundle needs.  Counts go to *freed (bytes) and *removed. */
+/* Free what no image, no bundle and no build needs.  Counts go to *freed (bytes) and *removed. */
 struct gc_options {
 	bool dry_run, layers_only;
+	bool build_cache; /* forget it; otherwise what it needs stays */
 };
 struct gc_result {
 	uint64_t bytes;

@@ -108,7 +108,8 @@ int unpacked_from_stream(const struct store *s, const struct digest *diff_id, bo
 	*dependent = false;
 	r = make_scratch(s, scratch, &dir, &fs, err);
 	if (r == 0)
-		r = apply_to(&(struct apply_options){ .root = fs, .overlay = true, .userns = s->userns }, diff_id, source, &result, err);
+		r = apply_to(&(struct apply_options){ .root = fs, .overlay = true, .userns = s->userns,
+				      .squash = s->single_id }, diff_id, source, &result, err);
 	if (result.dependent && !first && (r == 0 || r == -EXDEV)) {
 		*dependent = true;
 		if (r < 0)
@@ -184,7 +185,7 @@ static int make_dependent(struct store *s, const struct image *image, const char
 	merged = unpacked_overlay(s, names, i, fs, work, err);
 	if (merged < 0)
 		return merged;
-	r = apply_to(&(struct apply_options){ .root = merged, .userns = s->userns }, &image->config.diff_ids[i],
+	r = apply_to(&(struct apply_options){ .root = merged, .userns = s->userns, .squash = s->single_id }, &image->config.diff_ids[i],
 		&(struct layer_source){ .fd = blob }, &result, err);
 	close(fd_take(&merged));
 	store_remove_tree(dir, "work");
@@ -240,7 +241,7 @@ int unpacked_flat(const struct store *s, const struct image *image, int root, bo
 int unpacked_flat_mapped(const struct store *s, const struct image *image, int root, bool squash,
 	const struct id_map *uids, const struct id_map *gids, struct error *err)
 {
-	struct apply_options options = { .root = root, .userns = s->userns, .squash = squash };
+	struct apply_options options = { .root = root, .userns = s->userns, .squash = squash || s->single_id };
 
 
 	if (uids)
@@ -283,13 +284,23 @@ static int set_directory(int fs, const char *key, int fd)
 	return set_option(fs, key, n > 0 && n <= OPTION_MAX ? path : link);
 }
 
+static bool repeated(const char *const *names, size_t n, size_t i)
+{
+	for (size_t k = i + 1; k < n; k++)
+		if (strcmp(names[i], names[k]) == 0)
+			return true;
+	return false;
+}
+
 static int set_layers(const struct store *s, int fs, const char *const *names, size_t n)
 {
 	char text[PATH_MAX];
 	int r = 0;
 
-	/* Topmost first. */
+	/* Topmost first.  overlayfs takes no directory twice; below itself a layer changes nothing. */
 	for (size_t i = n; r == 0 && i-- > 0;) {
+		if (repeated(names, n, i))
+			continue;
 		if (snprintf(text, sizeof text, "%s/layers/%s/fs", s->path, names[i]) > OPTION_MAX)
 			snprintf(text, sizeof text, "/proc/self/fd/%d/%s/fs", s->layers, names[i]);
 		r = set_option(fs, "lowerdir+", text);
@@ -299,8 +310,9 @@ static int set_layers(const struct store *s, int fs, const char *const *names, s
 		int len = 0;
 
 		for (size_t i = n; i-- > 0;)
-			len += snprintf(one + len, sizeof one - (size_t)len, "%s/proc/self/fd/%d/%s/fs", len ? ":" : "",
-				s->layers, names[i]);
+			if (!repeated(names, n, i))
+				len += snprintf(one + len, sizeof one - (size_t)len, "%s/proc/self/fd/%d/%s/fs",
+					len ? ":" : "", s->layers, names[i]);
 		r = len < 256 ? set_option(fs, "lowerdir", one) : -E2BIG;
 	}
 	return r;
@@ -314,7 +326,8 @@ static void kernel_message(int fs, char *buf, size_t size)
 	buf[strcspn(buf, "\n")] = '\0';
 }
 
-int unpacked_overlay(const struct store *s, const char *const *names, size_t n, int upper, int work, struct error *err)
+static int mount_overlay(const struct store *s, const char *const *names, size_t n, int upper, int work, bool fleeting,
+	struct error *err)
 {
 	_cleanup_fd_ int fs = (int)syscall(SYS_fsopen, "overlay", FSOPEN_CLOEXEC);
 	char why[256];
@@ -329,8 +342,16 @@ int unpacked_overlay(const struct store *s, const char *const *names, size_t n, 
 		r = set_directory(fs, "upperdir", upper);
 	if (r == 0 && work >= 0)
 		r = set_directory(fs, "workdir", work);
+	/* What is written becomes a layer for other tools: nothing in it may refer to this mount. */
+	if (r == 0 && upper >= 0 && !s->userns) {
+		(void)set_option(fs, "redirect_dir", "off");
+		(void)set_option(fs, "metacopy", "off");
+	}
 	if (r == 0 && s->userns)
 		r = syscall(SYS_fsconfig, fs, FSCONFIG_SET_FLAG, "userxattr", NULL, 0) < 0 ? -errno : 0;
+	/* Linux 5.10 has it; without it everything is only slower. */
+	if (r == 0 && fleeting)
+		(void)syscall(SYS_fsconfig, fs, FSCONFIG_SET_FLAG, "volatile", NULL, 0);
 	if (r == 0 && syscall(SYS_fsconfig, fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
 		r = -errno;
 	if (r < 0) {
@@ -339,4 +360,15 @@ int unpacked_overlay(const struct store *s, const char *const *names, size_t n, 
 	}
 	fd = (int)syscall(SYS_fsmount, fs, FSMOUNT_CLOEXEC, 0);
 	return fd < 0 ? error_sys(err, errno, "mount an overlay") : fd;
+}
+
+int unpacked_overlay(const struct store *s, const char *const *names, size_t n, int upper, int work, struct error *err)
+{
+	return mount_overlay(s, names, n, upper, work, false, err);
+}
+
+int unpacked_overlay_volatile(const struct store *s, const char *const *names, size_t n, int upper, int work,
+	struct error *err)
+{
+	return mount_overlay(s, names, n, upper, work, true, err);
 }

@@ -29,6 +29,9 @@ bool unpacked_present(const struct store *s, struct arena *a, const struct image
 /* An overlay of layers (bottom first) that is mounted nowhere: its descriptor.  upper and work: NULL for read-only.
  * Needs Linux 6.5 for more than fits 255 bytes, any with fsopen() for less. */
 int unpacked_overlay(const struct store *s, const char *const *names, size_t n, int upper, int work, struct error *err);
+/* The same for an upper layer that nobody needs after a crash: unmounting does not sync the file system. */
+int unpacked_overlay_volatile(const struct store *s, const char *const *names, size_t n, int upper, int work,
+	struct error *err);
 
 /* Apply all layers of the image to the directory root, bottom first.  squash: no owner but the caller. */
 int unpacked_flat(const struct store *s, const struct image *image, int root, bool squash, struct error *err);
