@@ -14,6 +14,7 @@
  * and restore finds it again by that name.
  *
  *   bind mounts and bound devices  the mount point in the container
+ *   cgroup v1 mounts               the mount point: they show a part of a hierarchy, which is no file system to criu
  *   masked files                   "/dev/null"
  *   net, pid namespaces by path    "extRootNetNS", "extRootPidNS"
  *
@@ -25,6 +26,7 @@ struct external {
 	const char *bundle; /* for relative sources */
 	int proc_fd;
 	struct criu_opts *opts; /* to be filled */
+	const struct cgroup *cgroup; /* restore: the container's, made already */
 };
 
 /* dump: look at the living process pid. */
