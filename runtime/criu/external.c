@@ -21,6 +21,7 @@
 
 #include "base/fd.h"
 #include "base/path.h"
+#include "runtime/cgroup/cgroup.h"
 #include "runtime/criu/mountinfo.h"
 #include "runtime/criu/session.h"
 #include "runtime/mount/options.h"
@@ -45,6 +46,11 @@ static bool is_bind(const struct external *x, const struct config_mount *m, stru
 	struct error ignored = { 0 };
 
 	return mount_options_parse(m, x->arena, o, &ignored) == 0 && o->bind && !o->remount && !o->copy_symlink && m->source;
+}
+
+static bool is_cgroup(const struct config_mount *m)
+{
+	return m->type && strcmp(m->type, "cgroup") == 0;
 }
 
 int external_check(const struct config *config, struct error *err)
@@ -124,18 +130,11 @@ static void dump_bind(const struct dump *d, const struct config_mount *cm, bool 
 	}
 }
 
-static bool is_cgroup(const struct config_mount *m)
-{
-	return m->type && strcmp(m->type, "cgroup") == 0;
-}
-
-/* A mount of type cgroup is often made of binds (runtime/mount/cgroup.c). */
-static void dump_cgroup(const struct dump *d, const struct config_mount *cm)
+/* v1: a tmpfs, which is in the image, with one mount for each hierarchy. */
+static void dump_cgroups(const struct dump *d, const struct config_mount *cm)
 {
 	const struct mountinfo *m = mount_at(d, cm->destination, NULL);
 
-	if (m && m->slave)
-		add_mount(d->x, m->point, m->point);
 	for (size_t i = 0; m && i < d->count; i++) {
 		const char *rest = mountinfo_below(d->mounts[i].point, m->point);
 
@@ -162,7 +161,7 @@ static void dump_mounts(const struct dump *d)
 		if (is_bind(d->x, &config->mounts[i], &o))
 			dump_bind(d, &config->mounts[i], o.recursive_bind);
 		else if (is_cgroup(&config->mounts[i]))
-			dump_cgroup(d, &config->mounts[i]);
+			dump_cgroups(d, &config->mounts[i]);
 	for (size_t i = 0; i < config->linux->masked_paths_count; i++) {
 		const struct mountinfo *m = mount_at(d, config->linux->masked_paths[i], &directory);
 
@@ -257,14 +256,14 @@ static int restore_bind(const struct external *x, int root_fd, const struct conf
 	return 0;
 }
 
-static void restore_cgroup(const struct external *x, int root_fd, const struct config_mount *m)
+static void restore_cgroups(const struct external *x, int root_fd, const struct config_mount *m)
 {
-	const struct cgroup_mount *mounts;
-	size_t n = x->cgroup ? cgroup_mounts(x->cgroup, &mounts) : 0;
 	const char *point = resolve(x, root_fd, m->destination);
+	const struct cgroup_mount *mounts;
+	size_t n = cgroup_version(x->cgroup) == CGROUP_V1 ? cgroup_mounts(x->cgroup, &mounts) : 0;
 
 	for (size_t i = 0; i < n; i++)
-		add_mount(x, *mounts[i].name ? arena_printf(x->arena, "%s/%s", point, mounts[i].name) : point, mounts[i].path);
+		add_mount(x, arena_printf(x->arena, "%s/%s", point, mounts[i].name), mounts[i].path);
 }
 
 static int restore_mounts(const struct external *x, int root_fd, struct error *err)
@@ -278,7 +277,7 @@ static int restore_mounts(const struct external *x, int root_fd, struct error *e
 		int r = 0;
 
 		if (is_cgroup(&config->mounts[i]))
-			restore_cgroup(x, root_fd, &config->mounts[i]);
+			restore_cgroups(x, root_fd, &config->mounts[i]);
 		if (!is_bind(x, &config->mounts[i], &o))
 			continue;
 		if (o.recursive_bind && !host)

@@ -6,7 +6,6 @@
 
 #include "base/arena.h"
 #include "base/error.h"
-#include "runtime/cgroup/cgroup.h"
 #include "runtime/criu/rpc.h"
 #include "specs/config.h"
 
@@ -15,7 +14,7 @@
  * and restore finds it again by that name.
  *
  *   bind mounts and bound devices  the mount point in the container
- *   bound cgroup hierarchies       the mount point in the container
+ *   cgroup v1 mounts               the mount point: they show a part of a hierarchy, which is no file system to criu
  *   masked files                   "/dev/null"
  *   net, pid namespaces by path    "extRootNetNS", "extRootPidNS"
  *
@@ -26,8 +25,8 @@ struct external {
 	const struct config *config;
 	const char *bundle; /* for relative sources */
 	int proc_fd;
-	struct criu_opts *opts;	/* to be filled */
-	const struct cgroup *cgroup; /* restore: whose directories the container saw; may be NULL */
+	struct criu_opts *opts; /* to be filled */
+	const struct cgroup *cgroup; /* restore: the container's, made already */
 };
 
 /* dump: look at the living process pid. */

@@ -16,9 +16,11 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/fsuid.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -105,6 +107,38 @@ static int notified(void *data, const char *script, pid_t pid, int fd, struct er
 			r = container_record(c, err);
 	}
 	return r;
+}
+
+static uint32_t host_id(const struct config_id_mapping *items, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (items[i].container_id == 0)
+			return items[i].host_id;
+	return 0;
+}
+
+/* criu opens the images as root of the container's user namespace, and has no words for it when that fails. */
+static int check_reach(const struct criu_job *job, const struct container *c, struct error *err)
+{
+	const struct config_linux *l = c->config->linux;
+	uint32_t uid = host_id(l->uid_mappings, l->uid_mappings_count), gid = host_id(l->gid_mappings, l->gid_mappings_count);
+	int fd, e;
+
+	if (!(c->namespaces & CLONE_NEWUSER) || uid == 0)
+		return 0;
+	setfsgid(gid);
+	setfsuid(uid);
+	fd = openat(job->image_fd, "inventory.img", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	e = errno;
+	setfsuid(geteuid());
+	setfsgid(getegid());
+	if (fd >= 0)
+		close(fd);
+	if (fd >= 0 || e != EACCES)
+		return 0;
+	error_hint(err, "setfacl -m u:%u:x on the directory, or chmod 711 below one that nobody else may enter", uid);
+	return error_set(err, ERR_PERMISSION, EACCES, "the images in %s cannot be reached by user %u, root of the container's user "
+		"namespace, as whom CRIU reads them", job->image_path, uid);
 }
 
 static int fill(struct criu_job *job, struct container *c, int fds[EXTERNAL_FDS + 1], size_t *fds_count, struct error *err)
@@ -201,6 +235,8 @@ static int carry_out(struct criu_job *job, struct container *c, struct error *er
 		r = plan_run_stage(c, STAGE_HOST, err);
 	if (r == 0)
 		r = container_open_publication(c, err);
+	if (r == 0)
+		r = check_reach(job, c, err);
 	if (r == 0)
 		r = fill(job, c, fds, &fds_count, err);
 	if (r < 0)

@@ -19,7 +19,7 @@ resources() { config '.linux.resources += $r' --argjson r "$1"; }
 		case $line in
 		0::*) cgroup_v2 || continue ;;
 		esac
-		assert_eq "$path" "/$ID" "cgroup in $line"
+		assert_eq "$path" "$(cgpath)" "cgroup in $line"
 	done <"/proc/$(pid_of)/cgroup"
 }
 
@@ -33,7 +33,7 @@ resources() { config '.linux.resources += $r' --argjson r "$1"; }
 		case $line in
 		0::*) cgroup_v2 || continue ;;
 		esac
-		[[ $line == *":/$ID" ]] || fail "$line"
+		[[ $line == *":$(cgpath)" ]] || fail "$line"
 	done <<<"$output"
 }
 
@@ -46,6 +46,7 @@ resources() { config '.linux.resources += $r' --argjson r "$1"; }
 }
 
 @test "a cgroupsPath of several levels is made, and the leaf removed by delete" {
+	need_cgroupfs
 	config '.linux.cgroupsPath = $p' --arg p "/$ID/a/b"
 	started
 	grep -q ":/$ID/a/b\$" "/proc/$(pid_of)/cgroup"
@@ -56,6 +57,7 @@ resources() { config '.linux.resources += $r' --argjson r "$1"; }
 }
 
 @test "a relative cgroupsPath is below a place of the runtime's choice, always the same" {
+	need_cgroupfs
 	config '.linux.cgroupsPath = $p' --arg p "$ID-relative"
 	started
 	local first
@@ -389,7 +391,7 @@ resources() { config '.linux.resources += $r' --argjson r "$1"; }
 	rt delete --force "$ID"
 	ID=$a
 	assert_eq "$(status_of)" running
-	grep -q ":/$ID\$" "/proc/$pid/cgroup"
+	grep -q ":$(cgpath)\$" "/proc/$pid/cgroup"
 }
 
 @test "run.oci.delegate-cgroup, v2: the processes are in a cgroup of their own, below the one with the limits" {

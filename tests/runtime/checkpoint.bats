@@ -109,6 +109,7 @@ last_tick() { grep -a tick "$1" | tail -n 1 | tr -cd 0-9; }
 	run request '.opts["23"][]'
 	assert_has $'/real/data\x12\n/real/data'
 	assert_has $'/proc/timer_list\x12\t/dev/null'
+	cgroup_v2 || assert_has $'/sys/fs/cgroup/pids\x12\x13/sys/fs/cgroup/pids'
 	assert_eq "$(jq -r '.[0]' "$T/image/descriptors.json")" /dev/null
 	run jq -r '.[1]' "$T/image/descriptors.json"
 	assert_match '^file\[[0-9a-f]+:[0-9a-f]+\]$'
@@ -244,6 +245,46 @@ last_tick() { grep -a tick "$1" | tail -n 1 | tr -cd 0-9; }
 	rt kill "$ID" KILL
 	wait_status stopped
 	rt delete "$ID"
+}
+
+@test "dump and restore on cgroup v1: the container sees its new cgroups where the old ones were" {
+	need_v1
+	need_criu
+	counting
+	started "${LOOP[@]}"
+	in_exec sh -c 'ls /sys/fs/cgroup; grep cgroup /proc/self/mounts'
+	local before=$output
+	rt checkpoint --image-path "$T/image" "$ID"
+	rtd restore -d --bundle "$BUNDLE" --image-path "$T/image" "$ID"
+	in_exec sh -c 'ls /sys/fs/cgroup; grep cgroup /proc/self/mounts'
+	assert_output "$before"
+	in_exec cat /sys/fs/cgroup/pids/tasks
+	assert_line 1
+	[ "$(stat -c %i "/proc/$(pid_of)/root/sys/fs/cgroup/pids")" = "$(stat -c %i "$(cgdir pids)")" ]
+}
+
+# criu opens images, and files outside, as root of the user namespace.
+@test "dump and restore with a user namespace; images out of its root's reach are refused by name" {
+	need_criu
+	counting
+	config '.linux.namespaces += [{type: "user"}] | .linux.uidMappings = [{containerID: 0, hostID: 100000, size: 1000}] |
+		.linux.gidMappings = .linux.uidMappings | .mounts |= map(select(.destination | startswith("/sys") | not))'
+	chown -R 100000:100000 "$BUNDLE/rootfs"
+	(rt run -d --bundle "$BUNDLE" "$ID" </dev/null 2>&1 | cat >"$T/first") 3>&- 4>&- &
+	eventually beyond "$T/first" 1
+	rt checkpoint --image-path "$T/image" "$ID"
+	run rt restore -d --bundle "$BUNDLE" --image-path "$T/image" "$ID"
+	assert_fails "$T/image"
+	assert_has 'user 100000'
+	assert_clean
+	chmod 711 "$T/image"
+	(rt restore -d --bundle "$BUNDLE" --image-path "$T/image" "$ID" </dev/null 2>&1 | cat >"$T/second") 3>&- 4>&- &
+	eventually beyond "$T/second" "$(last_tick "$T/first")"
+	in_exec sh -c 'cat /proc/1/uid_map; id -u; readlink /proc/self/ns/user'
+	assert_eq "$(awk '{ print $1, $2, $3; exit }' <<<"$output")" '0 100000 1000'
+	assert_line 0
+	assert_line "$(readlink "/proc/$(pid_of)/ns/user")"
+	assert_eq "$(stat -c %u "/proc/$(pid_of)")" 100000
 }
 
 @test "a file outside as stdout; pre-dump, leave running, then a dump on top of it" {

@@ -311,14 +311,18 @@ need_kernel() {
 
 # cgdir CONTROLLER [PATH]: the directory of the container's cgroup on the host
 cgdir() {
-	local path=${2:-/$ID}
-	if [ ${#MANAGER[@]} -gt 0 ]; then
-		echo "/sys/fs/cgroup/system.slice$path.scope"
-	elif cgroup_v2; then
-		echo "/sys/fs/cgroup$path"
+	if cgroup_v2; then
+		echo "/sys/fs/cgroup$(cgpath "${2:-}")"
 	else
-		echo "/sys/fs/cgroup/$1$path"
+		echo "/sys/fs/cgroup/$1$(cgpath "${2:-}")"
 	fi
+}
+
+# cgpath [PATH]: the same as /proc/PID/cgroup names it
+cgpath() {
+	local path=${1:-/$ID}
+	if [ ${#MANAGER[@]} -gt 0 ]; then path=/system.slice$path.scope; fi
+	echo "$path"
 }
 
 # every directory of the cgroup tree that carries this run's name
