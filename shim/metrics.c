@@ -75,8 +75,6 @@ static Metrics__Pids *read_pids(int dir, struct arena *a)
 
 	m->current = read_value(dir, "pids.current", a);
 	m->limit = read_value(dir, "pids.max", a);
-	if (m->limit == UINT64_MAX)
-		m->limit = 0; /* both versions report "no limit" as 0 here */
 	return m;
 }
 
@@ -263,6 +261,8 @@ static int read_v1(const char *membership, struct arena *a, Task__Any *any)
 		return -ENOENT;
 	if (pids >= 0)
 		out->pids = read_pids(pids, a);
+	if (out->pids && out->pids->limit == UINT64_MAX)
+		out->pids->limit = 0; /* so version 1 says "no limit", here only */
 	v1_cpu(membership, out, a);
 	v1_memory(membership, out, a);
 	v1_blkio(membership, out, a);

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Measures the shim beside containerd-shim-runc-v2, driven by the same client
 with the same runtime: memory (smaps_rollup of the server process) and CPU (of the
-server process, and of the start command).  Prints one JSON object.
+server process, and of the start command).  Prints one JSON object, or with --csv, for
+run-bench, lines "bench,unit,program,value" of so many interleaved rounds.
 
-usage: bench.py [lives [execs]]      environment: SHIM, RUNTIME or OCI_RT"""
+usage: bench.py [--csv ROUNDS] [lives [execs]]      environment: SHIM, RUNTIME or OCI_RT"""
 import json
 import os
 import resource
@@ -48,6 +49,10 @@ def measure(shim, lives, execs):
         c.start("c0")
         time.sleep(1)
         out["one_container"] = figures(pid)
+        # a node has more than one pod: the text is shared then
+        other = env.shim("d0", ["sleep", "1000"])[1]
+        out["beside"] = figures(pid)
+        other.shutdown()
         t = cpu_of(pid)
         for i in range(execs):
             e = "e%d" % i
@@ -79,14 +84,38 @@ def measure(shim, lives, execs):
     return out
 
 
+# bench, unit, where measure() has it
+ROWS = [("shim: private idle", "KiB", ("idle", "private")), ("shim: PSS alone idle", "KiB", ("idle", "pss")),
+        ("shim: private with a container", "KiB", ("one_container", "private")),
+        ("shim: PSS alone with a container", "KiB", ("one_container", "pss")),
+        ("shim: private with another shim beside", "KiB", ("beside", "private")),
+        ("shim: private after 20 execs", "KiB", ("after_execs", "private")),
+        ("shim: threads", "threads", ("one_container", "threads")),
+        ("shim: CPU of start", "ms", ("start_ms",)), ("shim: CPU of a life", "ms", ("life_cpu_ms",)),
+        ("shim: CPU of an exec", "ms", ("exec_cpu_ms",)), ("shim: CPU of State", "us", ("state_cpu_us",))]
+
+
 def main():
     # Bundles are on a tmpfs in real life; a disk would be most of what is measured.
     os.environ.setdefault("SHIM_TEST_DIR", "/dev/shm")
-    lives = int(sys.argv[1]) if len(sys.argv) > 1 else 30
-    execs = int(sys.argv[2]) if len(sys.argv) > 2 else 20
-    ours = shimlib.SHIM
-    peer = shutil.which("containerd-shim-runc-v2")
-    print(json.dumps([measure(s, lives, execs) for s in (ours, peer) if s], indent=1))
+    argv = sys.argv[1:]
+    rounds = 0
+    if argv[:1] == ["--csv"]:
+        rounds = int(argv[1])
+        argv = argv[2:]
+    lives = int(argv[0]) if argv else 30
+    execs = int(argv[1]) if len(argv) > 1 else 20
+    shims = [x for x in (("oci-rt", shimlib.SHIM), ("runc", shutil.which("containerd-shim-runc-v2"))) if x[1]]
+    if not rounds:
+        print(json.dumps([measure(s, lives, execs) for _, s in shims], indent=1))
+    for _ in range(rounds):
+        for name, s in shims:
+            got = measure(s, lives, execs)
+            for bench, unit, path in ROWS:
+                value = got
+                for key in path:
+                    value = value[key]
+                print("%s,%s,%s,%s" % (bench, unit, name, value))
 
 
 main()

@@ -30,7 +30,7 @@ def main():
     tests = []
     for n in names:
         m = importlib.import_module(n)
-        tests += [(n[5:], k, f) for k, f in vars(m).items()
+        tests += [(n[5:] if n.startswith("test_") else n, k, f) for k, f in vars(m).items()
                   if k.startswith("test_") and callable(f) and (not only or any(o in k for o in only))]
     print("1..%d" % len(tests), flush=True)
     failed = 0

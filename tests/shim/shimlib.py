@@ -382,7 +382,7 @@ class Env:
             if mnt.startswith(self.dir):
                 subprocess.run(["umount", "-l", mnt])
         shutil.rmtree(self.dir, ignore_errors=True)
-        for d in os.listdir("/sys/fs/cgroup"):
+        for d in os.listdir("/sys/fs/cgroup") + ["."]:
             try:
                 os.rmdir("/sys/fs/cgroup/%s/%s" % (d, self.ns))
             except OSError:

@@ -11,4 +11,9 @@ if [ "$(id -u)" != 0 ]; then
 	echo "1..0 # SKIP the shim's tests need root"
 	exit 0
 fi
+# cgroup2.py needs a pure cgroup v2: elsewhere cgroup2.bats takes it into a guest
+if [ $# = 0 ] && [ -e /sys/fs/cgroup/cgroup.controllers ]; then
+	# shellcheck disable=SC2046
+	set -- $(cd "$here" && echo test_*.py | sed 's/\.py//g') cgroup2
+fi
 exec python3 "$here/run.py" "$@"
