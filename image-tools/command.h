@@ -64,10 +64,11 @@ struct registry_flags {
 		"mirror", 0, OPTION_LIST, offsetof(T, registry.mirror), "HOST", "ask HOST first (reading only)"        \
 	}
 struct registry_options registry_flags_options(struct arena *a, const struct registry_flags *f);
-/* Open the registry of a domain for reading: mirrors first, then itself.  fn is called until it succeeds. */
-typedef int registry_use(struct registry *r, void *opaque, struct error *err);
-int registry_with(struct program *p, const struct registry_flags *f, const char *domain, bool mirrors, registry_use *fn,
-	void *opaque, struct error *err);
+/* Open the registry of a reference: with mirrors these first (--mirror, then the files of registry/mirrors.h), then
+ * itself.  fn is called until it succeeds, with the reference as it is there. */
+typedef int registry_use(struct registry *r, const struct reference *ref, void *opaque, struct error *err);
+int registry_with(struct program *p, const struct registry_flags *f, const struct reference *ref, bool mirrors,
+	registry_use *fn, void *opaque, struct error *err);
 
 /* Write a finished JSON text or plain lines to stdout. */
 void print_json(struct json_writer *w);

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "image-tools/archive/archive_image.h"
 #include "image-tools/command.h"
+#include "image-tools/registry/mirrors.h"
 
 struct registry_options registry_flags_options(struct arena *a, const struct registry_flags *f)
 {
@@ -31,47 +32,76 @@ struct registry_options registry_flags_options(struct arena *a, const struct reg
 	return o;
 }
 
-int registry_with(struct program *p, const struct registry_flags *f, const char *domain, bool mirrors, registry_use *fn,
-	void *opaque, struct error *err)
+static int use_endpoint(struct program *p, const struct registry_options *flags, const struct endpoint *e,
+	registry_use *fn, void *opaque, struct error *err)
 {
-	struct registry_options o = registry_flags_options(&p->arena, f);
+	struct registry_options o = *flags;
 	struct registry *r;
 	int rc;
 
-	for (size_t i = 0; mirrors && i < f->mirror.count; i++) {
-		struct error local = { 0 };
-
-		/* A mirror has credentials of its own. */
-		rc = registry_open(&r, f->mirror.items[i], NULL, &o, &local);
-		if (rc == 0) {
-			rc = fn(r, opaque, &local);
-			registry_close(r);
-		}
-		if (rc == 0)
-			return 0;
-		log_warning("mirror %s: %s", f->mirror.items[i], local.msg);
-	}
-	rc = registry_open(&r, domain, NULL, &o, err);
+	o.plain = e->plain;
+	o.skip_verify = e->skip_verify;
+	o.insecure_host = e->insecure;
+	o.ns = e->ns;
+	if (e->ca)
+		o.cacert = e->ca;
+	/* What was given on the command line is for the registry itself. */
+	if (!e->origin)
+		o.user = o.password = NULL;
+	rc = registry_open(&r, e->ref.domain, e->server, &o, err);
 	if (rc < 0)
 		return rc;
-	rc = fn(r, opaque, err);
+	rc = fn(r, &e->ref, opaque, err);
 	registry_close(r);
+	(void)p;
+	return rc;
+}
+
+int registry_with(struct program *p, const struct registry_flags *f, const struct reference *ref, bool mirrors,
+	registry_use *fn, void *opaque, struct error *err)
+{
+	struct registry_options o = registry_flags_options(&p->arena, f);
+	struct endpoints e;
+	int rc = endpoints_find(&p->arena, ref, mirrors, &e, err);
+
+	if (rc < 0)
+		return rc;
+	for (size_t i = 0; mirrors && i < f->mirror.count; i++) {
+		struct endpoint one = { .ref = *ref };
+		struct error local = { 0 };
+
+		one.ref.domain = f->mirror.items[i];
+		rc = use_endpoint(p, &o, &one, fn, opaque, &local);
+		if (rc == 0)
+			return 0;
+		log_warning("mirror %s: %s", one.ref.domain, local.msg);
+	}
+	for (size_t i = 0; i < e.count; i++) {
+		struct error local = { 0 };
+
+		rc = use_endpoint(p, &o, &e.items[i], fn, opaque, &local);
+		if (rc == 0)
+			break;
+		if (i + 1 < e.count)
+			log_warning("mirror %s: %s", e.items[i].server ? e.items[i].server : e.items[i].ref.domain, local.msg);
+		else if (err)
+			*err = local;
+	}
 	return rc;
 }
 
 struct get_request {
 	struct program *p;
-	const struct reference *ref;
 	const struct layout *layout;
 	struct fetch_options o;
 	struct descriptor *d;
 };
 
-static int get_from_registry(struct registry *r, void *opaque, struct error *err)
+static int get_from_registry(struct registry *r, const struct reference *ref, void *opaque, struct error *err)
 {
 	struct get_request *g = opaque;
 
-	return registry_fetch(r, g->ref, g->layout, &g->p->arena, &g->o, g->d, err);
+	return registry_fetch(r, ref, g->layout, &g->p->arena, &g->o, g->d, err);
 }
 
 static int find_in_layout(const struct layout *l, struct arena *a, const struct location *src, struct descriptor *d,
@@ -104,7 +134,7 @@ int location_get(struct program *p, const struct location *src, const struct tra
 	struct descriptor *d, const char **name, struct error *err)
 {
 	struct platform platform;
-	struct get_request g = { .p = p, .ref = &src->ref, .d = d };
+	struct get_request g = { .p = p, .d = d };
 	struct store_image found;
 	int r = 0;
 
@@ -140,7 +170,7 @@ int location_get(struct program *p, const struct location *src, const struct tra
 		g.o.unpack = &p->store;
 	}
 	*name = reference_canonical(&p->arena, &src->ref);
-	return registry_with(p, &f->registry, src->ref.domain, true, get_from_registry, &g, err);
+	return registry_with(p, &f->registry, &src->ref, true, get_from_registry, &g, err);
 }
 
 static int copy_blob(const struct layout *from, const struct layout *to, const struct descriptor *d, struct error *err)
@@ -204,21 +234,20 @@ struct put_request {
 	struct program *p;
 	const struct layout *from;
 	const struct descriptor *d;
-	const struct reference *ref;
 	struct push_options o;
 };
 
-static int put_to_registry(struct registry *r, void *opaque, struct error *err)
+static int put_to_registry(struct registry *r, const struct reference *ref, void *opaque, struct error *err)
 {
 	struct put_request *q = opaque;
 
-	return registry_push(r, q->ref, q->from, &q->p->arena, q->d, &q->o, err);
+	return registry_push(r, ref, q->from, &q->p->arena, q->d, &q->o, err);
 }
 
 int location_put(struct program *p, const struct layout *from, const struct descriptor *d, const struct location *dst,
 	const char *source_name, const struct transfer_flags *f, struct error *err)
 {
-	struct put_request q = { .p = p, .from = from, .d = d, .ref = &dst->ref,
+	struct put_request q = { .p = p, .from = from, .d = d,
 		.o = { .chunk = f->chunk, .jobs = (unsigned int)f->jobs } };
 	struct descriptor plain = *d;
 	struct layout to;
@@ -233,7 +262,7 @@ int location_put(struct program *p, const struct layout *from, const struct desc
 		if (source_name && reference_parse(&p->arena, source_name, &source, NULL) == 0 &&
 			strcmp(source.domain, dst->ref.domain) == 0 && strcmp(source.path, dst->ref.path) != 0)
 			q.o.mount_from = source.path;
-		return registry_with(p, &f->registry, dst->ref.domain, false, put_to_registry, &q, err);
+		return registry_with(p, &f->registry, &dst->ref, false, put_to_registry, &q, err);
 	}
 	case LOCATION_LAYOUT:
 		r = layout_open(&to, dst->path, true, NULL, err);

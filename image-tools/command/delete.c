@@ -17,11 +17,11 @@ struct context {
 	struct reference ref;
 };
 
-static int delete(struct registry *r, void *opaque, struct error *err)
+static int delete(struct registry *r, const struct reference *ref, void *opaque, struct error *err)
 {
 	struct context *x = opaque;
 	struct arena *a = &x->p->arena;
-	struct digest digest = x->ref.digest;
+	struct digest digest = ref->digest;
 	struct http_response resp;
 	struct connection c;
 	const char *type;
@@ -30,11 +30,11 @@ static int delete(struct registry *r, void *opaque, struct error *err)
 	int rc = connection_open(&c, r, a, err);
 
 	if (rc == 0 && !digest.algorithm)
-		rc = manifest_fetch(&c, x->ref.path, x->ref.tag, NULL, &buf, &len, &type, &digest, err);
+		rc = manifest_fetch(&c, ref->path, ref->tag, NULL, &buf, &len, &type, &digest, err);
 	if (rc == 0) {
 		struct call call = { .request = { .method = "DELETE",
-					     .url = arena_printf(a, "/v2/%s/manifests/%s", x->ref.path, digest_string(a, &digest)) },
-			.scope = { scope_for(a, x->ref.path, "pull,push,delete") } };
+					     .url = arena_printf(a, "/v2/%s/manifests/%s", ref->path, digest_string(a, &digest)) },
+			.scope = { scope_for(a, ref->path, "pull,push,delete") } };
 
 		rc = registry_call(&c, &call, &resp, err);
 		if (rc < 0 && resp.status == 405)
@@ -52,7 +52,7 @@ static int run(struct program *p, void *opaque, int argc, char **argv, struct er
 	int r = reference_parse(&p->arena, text, &x.ref, err);
 
 	(void)argc;
-	return r < 0 ? r : registry_with(p, &o->registry, x.ref.domain, false, delete, &x, err);
+	return r < 0 ? r : registry_with(p, &o->registry, &x.ref, false, delete, &x, err);
 }
 
 const struct command command_delete = { "delete", "REF", "delete a manifest from its registry", specs, sizeof(struct options), 1,

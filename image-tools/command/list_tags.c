@@ -24,16 +24,16 @@ struct context {
 	struct string_list all;
 };
 
-static int list(struct registry *r, void *opaque, struct error *err)
+static int list(struct registry *r, const struct reference *ref, void *opaque, struct error *err)
 {
 	struct context *x = opaque;
 	struct arena *a = &x->p->arena;
-	const char *url = arena_printf(a, "%s/v2/%s/tags/list?n=1000", registry_base(r), x->ref.path);
+	const char *url = arena_printf(a, "%s/v2/%s/tags/list?n=1000", registry_base(r), ref->path);
 	struct connection c;
 	int rc = connection_open(&c, r, a, err);
 
 	for (int page = 0; rc == 0 && url && page < 10000; page++) {
-		struct call call = { .request = { .method = "GET", .url = url }, .scope = { scope_for(a, x->ref.path, "pull") } };
+		struct call call = { .request = { .method = "GET", .url = url }, .scope = { scope_for(a, ref->path, "pull") } };
 		struct http_response resp;
 		struct tags t = { 0 };
 		struct json_errors errors = { 0 };
@@ -64,7 +64,7 @@ static int run(struct program *p, void *opaque, int argc, char **argv, struct er
 
 	(void)argc;
 	if (r == 0)
-		r = registry_with(p, &o->registry, x.ref.domain, true, list, &x, err);
+		r = registry_with(p, &o->registry, &x.ref, true, list, &x, err);
 	if (r < 0)
 		return r;
 	json_writer_init(&w, &p->arena, true);

@@ -54,7 +54,7 @@ static int read_password(struct program *p, struct options *o, struct error *err
 	return 0;
 }
 
-static int try_login(struct registry *r, void *opaque, struct error *err)
+static int try_login(struct registry *r, const struct reference *ref, void *opaque, struct error *err)
 {
 	struct program *p = opaque;
 	struct connection c;
@@ -62,6 +62,7 @@ static int try_login(struct registry *r, void *opaque, struct error *err)
 	struct http_response resp;
 	int rc = connection_open(&c, r, &p->arena, err);
 
+	(void)ref;
 	if (rc == 0)
 		rc = registry_call(&c, &call, &resp, err);
 	connection_close(&c);
@@ -90,7 +91,7 @@ static int run(struct program *p, void *opaque, int argc, char **argv, struct er
 	if (r < 0)
 		return r;
 	o->registry.user = arena_printf(&p->arena, "%s:%s", o->user, o->password);
-	r = registry_with(p, &o->registry, host, false, try_login, p, err);
+	r = registry_with(p, &o->registry, &(struct reference){ .domain = host, .path = "login" }, false, try_login, p, err);
 	if (r < 0)
 		return r;
 	c = (struct credentials){ .user = o->user, .password = o->password };

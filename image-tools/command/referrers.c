@@ -24,11 +24,11 @@ struct context {
 	struct image_index found;
 };
 
-static int ask(struct registry *r, void *opaque, struct error *err)
+static int ask(struct registry *r, const struct reference *ref, void *opaque, struct error *err)
 {
 	struct context *x = opaque;
 	struct arena *a = &x->p->arena;
-	struct digest digest = x->ref.digest;
+	struct digest digest = ref->digest;
 	struct http_response resp;
 	struct connection c;
 	struct error ignored = { 0 };
@@ -38,19 +38,19 @@ static int ask(struct registry *r, void *opaque, struct error *err)
 	int rc = connection_open(&c, r, a, err);
 
 	if (rc == 0 && !digest.algorithm)
-		rc = manifest_fetch(&c, x->ref.path, x->ref.tag, NULL, &buf, &len, &type, &digest, err);
+		rc = manifest_fetch(&c, ref->path, ref->tag, NULL, &buf, &len, &type, &digest, err);
 	if (rc == 0) {
 		struct call call = { .request = { .method = "GET",
-					     .url = arena_printf(a, "/v2/%s/referrers/%s%s%s", x->ref.path, digest_string(a, &digest),
+					     .url = arena_printf(a, "/v2/%s/referrers/%s%s%s", ref->path, digest_string(a, &digest),
 						     x->type ? "?artifactType=" : "", x->type ? url_escape(a, x->type) : "") },
-			.scope = { scope_for(a, x->ref.path, "pull") }, .quiet_missing = true };
+			.scope = { scope_for(a, ref->path, "pull") }, .quiet_missing = true };
 
 		rc = registry_call(&c, &call, &resp, err);
 	}
 	if (rc == 0 && resp.status == 404) {
 		tag = arena_strdup(a, digest_string(a, &digest));
 		tag[strcspn(tag, ":")] = '-';
-		if (manifest_fetch(&c, x->ref.path, tag, NULL, &buf, &len, &type, &digest, &ignored) == 0)
+		if (manifest_fetch(&c, ref->path, tag, NULL, &buf, &len, &type, &digest, &ignored) == 0)
 			rc = index_parse(buf, len, "referrers", a, &x->found, err);
 		else if (ignored.errnum != ENOENT)
 			rc = -ignored.errnum, *err = ignored;
@@ -71,7 +71,7 @@ static int run(struct program *p, void *opaque, int argc, char **argv, struct er
 
 	(void)argc;
 	if (r == 0)
-		r = registry_with(p, &o->registry, x.ref.domain, false, ask, &x, err);
+		r = registry_with(p, &o->registry, &x.ref, false, ask, &x, err);
 	if (r < 0)
 		return r;
 	json_writer_init(&w, &p->arena, true);

@@ -50,7 +50,7 @@ static int ping(struct registry *r, struct error *err)
 	if (!http)
 		return error_sys(err, ENOMEM, "start curl");
 	for (;;) {
-		r->base = arena_printf(&r->arena, "%s://%s", r->plain ? "http" : "https", r->host);
+		r->base = arena_printf(&r->arena, "%s://%s%s", r->plain ? "http" : "https", r->host, r->path);
 		struct http_request req = { .method = "GET", .url = arena_printf(&r->arena, "%s/v2/", r->base) };
 
 		rc = http_perform(http, &r->arena, &req, &resp, err);
@@ -83,13 +83,17 @@ int registry_open(struct registry **out, const char *domain, const char *server,
 	pthread_mutex_init(&r->lock, NULL);
 	r->options = *options;
 	r->domain = arena_strdup(&r->arena, domain);
-	r->host = arena_strdup(&r->arena, server ? server : wire_host(domain));
+	server = server ? server : wire_host(domain);
+	r->host = arena_strndup(&r->arena, server, strcspn(server, "/"));
+	r->path = arena_strdup(&r->arena, server + strcspn(server, "/"));
+	r->plain = options->plain;
 	if (!url_split(&r->arena, arena_printf(&r->arena, "https://%s/", r->host), &parts)) {
 		registry_close(r);
 		return error_set(err, ERR_USAGE, EINVAL, "registry \"%s\": invalid host", domain);
 	}
-	r->http_options.insecure = listed(options->insecure, r->host);
-	r->may_be_plain = r->http_options.insecure || host_is_loopback(parts.name);
+	r->http_options.insecure = options->insecure_host || listed(options->insecure, r->host);
+	r->may_be_plain = r->plain || r->http_options.insecure || host_is_loopback(parts.name);
+	r->http_options.insecure |= options->skip_verify;
 	rc = registry_certificates(r, err);
 	if (rc == 0)
 		rc = ping(r, err);
@@ -252,7 +256,10 @@ int registry_call_once(struct connection *c, struct call *call, struct http_resp
 	bool same_host;
 	int r;
 
-	if (req.url[0] == '/')
+	if (req.url[0] == '/' && c->registry->options.ns)
+		req.url = arena_printf(c->arena, "%s%s%cns=%s", c->registry->base, req.url, strchr(req.url, '?') ? '&' : '?',
+			url_escape(c->arena, c->registry->options.ns));
+	else if (req.url[0] == '/')
 		req.url = arena_printf(c->arena, "%s%s", c->registry->base, req.url);
 	/* An upload location may be on another host: it gets no credentials of ours. */
 	same_host = url_split(c->arena, c->registry->base, &ours) && url_split(c->arena, req.url, &target) &&

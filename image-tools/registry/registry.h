@@ -15,6 +15,10 @@ struct registry_options {
 	const char *authfile;
 	const char *user, *password; /* instead of the auth files */
 	const char *cacert;	     /* PEM file, besides the system's */
+	bool plain;		     /* plain HTTP from the start */
+	bool skip_verify;	     /* any certificate will do */
+	bool insecure_host;	     /* this very host is as if listed in insecure */
+	const char *ns;		     /* sent along as ?ns=, or NULL */
 	const char *const *insecure; /* hosts with plain HTTP or unverified TLS; NULL-terminated, or NULL */
 };
 
@@ -26,7 +30,7 @@ struct connection {
 };
 
 /* Find out how to speak to the registry of a reference's domain: https, or http when it is on this machine or was
- * declared insecure.  server: another host to ask instead (a mirror), or NULL. */
+ * declared insecure.  server: host[/path] to ask instead, or NULL. */
 int registry_open(struct registry **r, const char *domain, const char *server, const struct registry_options *options,
 	struct error *err);
 void registry_close(struct registry *r);

@@ -18,7 +18,7 @@ struct registry {
 	pthread_mutex_t lock; /* arena, tokens, credentials, basic */
 	struct arena arena;
 	struct registry_options options;
-	const char *domain, *host, *base;
+	const char *domain, *host, *path, *base; /* path: "" or "/..." in front of /v2/ */
 	bool plain, may_be_plain;
 	struct http_options http_options;
 	struct credentials credentials;

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Theory of operation: any text as a reference (what is accepted must survive a round trip), a location, a digest, a
- * platform, an authentication challenge and base64. */
+ * platform, an authentication challenge, base64 and a configuration in TOML. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "image-tools/platform.h"
 #include "image-tools/reference.h"
 #include "image-tools/registry/auth.h"
+#include "image-tools/registry/toml.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -19,6 +20,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct platform p;
 	struct digest d;
 	struct challenge c[8];
+	struct toml t;
 	size_t n;
 
 	if (reference_parse(&a, text, &ref, NULL) == 0) {
@@ -40,6 +42,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	challenge_parse(&a, text, c, 8);
 	base64_decode(&a, text, &n);
+	toml_parse(&a, text, strlen(text), "fuzz", &t, NULL);
 	arena_free(&a);
 	return 0;
 }

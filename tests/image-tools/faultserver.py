@@ -47,6 +47,7 @@ class H(BaseHTTPRequestHandler):
 
     def do_GET(self):
         self.note()
+        self.path = self.path.split("?")[0]
         if self.path.startswith("/token"):
             return self.answer(200, json.dumps({"token": "tok%d" % self.nth("token"), "expires_in": 300}).encode())
         if self.path in ("/v2/", "/v2"):
