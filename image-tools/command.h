@@ -85,8 +85,10 @@ const char *human_size(struct arena *a, uint64_t bytes);
 struct transfer_flags {
 	struct registry_flags registry;
 	const char *platform;
-	bool all, unpack;
+	bool all, unpack, foreign;
 	uint64_t jobs, chunk;
+	const struct layout *direct; /* a registry's image goes here instead of the store, or NULL */
+	const char *compress; /* for registries: "gzip", "zstd:19", ...; NULL or "keep": as it is */
 	const char *format; /* archives: "oci", "docker" or NULL for both */
 };
 /* *into is where the blobs are: the store's layout, or that of an oci: source.  *name: the image's name there, or NULL */

@@ -2,6 +2,7 @@
 #ifndef OCI_RT_IMAGE_TOOLS_COMPOSE_H
 #define OCI_RT_IMAGE_TOOLS_COMPOSE_H
 
+#include "image-tools/layer/apply.h"
 #include "image-tools/layer/tar.h"
 #include "image-tools/store/store.h"
 
@@ -27,6 +28,10 @@ void image_add_layer(struct arena *a, struct image *image, const struct descript
 int image_change(struct arena *a, struct image_config *c, const char *change, struct error *err);
 /* Write config and manifest to the layout; *d names the result. */
 int image_store(const struct layout *l, struct arena *a, struct image *image, struct descriptor *d, struct error *err);
+/* The image with its layers compressed as `how` says: "gzip", "zstd", "none", each with ":LEVEL", or "keep".  New blobs go
+ * to the same layout; *out names the new manifest or index (d itself when nothing changed). */
+int image_recompress(const struct layout *l, struct arena *a, const struct descriptor *d, const char *how,
+	struct descriptor *out, struct error *err);
 /* "2026-01-02T03:04:05Z": $SOURCE_DATE_EPOCH, else now. */
 const char *image_now(struct arena *a);
 

@@ -130,6 +130,19 @@ static int find_in_layout(const struct layout *l, struct arena *a, const struct 
 	return 0;
 }
 
+/* "linux/amd64,linux/arm64" */
+static int parse_platforms(struct program *p, const char *text, struct fetch_options *o, struct error *err)
+{
+	char *copy = arena_strdup(&p->arena, text), *save = NULL;
+	struct platform *list = arena_array(&p->arena, struct platform, strlen(text) + 1);
+	int r = 0;
+
+	for (char *one = strtok_r(copy, ",", &save); r == 0 && one; one = strtok_r(NULL, ",", &save))
+		r = platform_parse(&p->arena, one, &list[o->several_count++], err);
+	o->several = list;
+	return r;
+}
+
 int location_get(struct program *p, const struct location *src, const struct transfer_flags *f, struct layout *into,
 	struct descriptor *d, const char **name, struct error *err)
 {
@@ -143,10 +156,12 @@ int location_get(struct program *p, const struct location *src, const struct tra
 		r = layout_open(into, src->path, false, NULL, err);
 		return r < 0 ? r : find_in_layout(into, &p->arena, src, d, name, err);
 	}
-	r = program_store(p, err);
+	if (src->kind == LOCATION_REGISTRY && f->direct)
+		*into = *f->direct;
+	else if ((r = program_store(p, err)) == 0)
+		*into = p->store.layout;
 	if (r < 0)
 		return r;
-	*into = p->store.layout;
 	if (src->kind == LOCATION_ARCHIVE)
 		return archive_read_image(p, src, d, name, err);
 	if (src->kind == LOCATION_STORE && store_find_reference(&p->store, &src->ref, &found, NULL) == 0) {
@@ -154,13 +169,16 @@ int location_get(struct program *p, const struct location *src, const struct tra
 		*name = found.name;
 		return 0;
 	}
-	if (f->platform) {
+	if (f->platform && strchr(f->platform, ',')) {
+		r = parse_platforms(p, f->platform, &g.o, err);
+	} else if (f->platform) {
 		r = platform_parse(&p->arena, f->platform, &platform, err);
-		if (r < 0)
-			return r;
 		g.o.platform = &platform;
 	}
-	g.layout = &p->store.layout;
+	if (r < 0)
+		return r;
+	g.o.foreign = f->foreign;
+	g.layout = into;
 	g.o.all_platforms = f->all;
 	g.o.jobs = (unsigned int)f->jobs;
 	if (f->unpack) {

@@ -21,7 +21,8 @@ struct options {
 };
 
 static const struct option_spec specs[] = {
-	{ "platform", 0, OPTION_STRING, offsetof(struct options, f.platform), "P", "os/arch[/variant]; \"all\" keeps the index" },
+	{ "platform", 0, OPTION_STRING, offsetof(struct options, f.platform), "P", "os/arch[/variant]; several, or \"all\", keep the index" },
+	{ "foreign", 0, OPTION_FLAG, offsetof(struct options, f.foreign), NULL, "fetch foreign layers from the addresses in the manifest" },
 	{ "policy", 0, OPTION_STRING, offsetof(struct options, policy), "WHEN", "always (default), missing, never" },
 	{ "unpack", 0, OPTION_FLAG, offsetof(struct options, f.unpack), NULL, "unpack layers while they come in (default for root)" },
 	{ "no-unpack", 0, OPTION_FLAG, offsetof(struct options, no_unpack), NULL, "only store the blobs" },
@@ -88,7 +89,7 @@ static int run(struct program *p, void *opaque, int argc, char **argv, struct er
 		o->f.platform = NULL;
 		o->f.all = true;
 	}
-	if (geteuid() == 0 && !rootless_active() && !o->no_unpack && !o->f.all)
+	if (geteuid() == 0 && !rootless_active() && !o->no_unpack && !o->f.all && !(o->f.platform && strchr(o->f.platform, ',')))
 		o->f.unpack = true;
 	for (int i = 0; r == 0 && i < argc; i++)
 		r = pull_one(p, o, argv[i], err);

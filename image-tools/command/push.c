@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "image-tools/command/commands.h"
+#include "image-tools/compose.h"
 
 struct options {
 	struct transfer_flags f;
@@ -13,6 +14,7 @@ struct options {
 
 static const struct option_spec specs[] = {
 	{ "chunk", 0, OPTION_NUMBER, offsetof(struct options, f.chunk), "BYTES", "largest upload request (64 MiB)" },
+	{ "compress", 0, OPTION_STRING, offsetof(struct options, f.compress), "HOW", "layers as gzip|zstd|none[:LEVEL], or keep (default)" },
 	{ "digestfile", 0, OPTION_STRING, offsetof(struct options, digestfile), "FILE", "write the digest pushed to FILE" },
 	{ "jobs", 'j', OPTION_NUMBER, offsetof(struct options, f.jobs), "N", "blobs at a time (4)" },
 	REGISTRY_OPTIONS(struct options),
@@ -23,6 +25,7 @@ static int run(struct program *p, void *opaque, int argc, char **argv, struct er
 {
 	struct options *o = opaque;
 	struct store_image image;
+	struct descriptor sent;
 	struct location dst;
 	int r = program_store(p, err);
 
@@ -36,15 +39,19 @@ static int run(struct program *p, void *opaque, int argc, char **argv, struct er
 	if (dst.kind != LOCATION_STORE && dst.kind != LOCATION_REGISTRY)
 		return error_set(err, ERR_USAGE, EINVAL, "push: a registry reference expected; use cp for other places");
 	dst.kind = LOCATION_REGISTRY;
-	r = location_put(p, &p->store.layout, &image.descriptor, &dst, image.name, &o->f, err);
+	sent = image.descriptor;
+	if (o->f.compress)
+		r = image_recompress(&p->store.layout, &p->arena, &image.descriptor, o->f.compress, &sent, err);
+	if (r == 0)
+		r = location_put(p, &p->store.layout, &sent, &dst, image.name, &o->f, err);
 	if (r == 0 && o->digestfile) {
 		FILE *f = fopen(o->digestfile, "we");
 
-		if (!f || fprintf(f, "%s\n", image.descriptor.digest_text) < 0 || fclose(f) != 0)
+		if (!f || fprintf(f, "%s\n", sent.digest_text) < 0 || fclose(f) != 0)
 			r = error_sys(err, errno, "write %s", o->digestfile);
 	}
 	if (r == 0 && !p->quiet)
-		printf("%s %s\n", reference_familiar(&p->arena, &dst.ref), image.descriptor.digest_text);
+		printf("%s %s\n", reference_familiar(&p->arena, &dst.ref), sent.digest_text);
 	return r;
 }
 

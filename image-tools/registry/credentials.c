@@ -349,12 +349,42 @@ static int write_file(struct arena *a, const char *path, const struct auth_file 
 	return r < 0 ? error_sys(err, -r, "write %s", path) : 0;
 }
 
+/* Docker's rule: the host's own helper, else the store for all. */
+static const char *helper_for(struct arena *a, const struct auth_file *f, const char *host)
+{
+	for (size_t i = 0; i < f->helpers.count; i++)
+		if (strcmp(plain_key(a, f->helpers.items[i].key), host) == 0)
+			return f->helpers.items[i].value;
+	return f->store;
+}
+
+static int give_to_helper(struct arena *a, const char *suffix, const char *host, const struct credentials *c,
+	struct error *err)
+{
+	const char *server = strcmp(host, "docker.io") == 0 ? "https://index.docker.io/v1/" : host, *output;
+	struct json_writer w;
+	int r;
+
+	if (!c) {
+		r = run_helper(a, suffix, "erase", server, &output, err);
+		return r == -ENOENT ? error_set(err, ERR_NOT_FOUND, ENOENT, "not logged in to %s (%s)", host, suffix) : r;
+	}
+	json_writer_init(&w, a, false);
+	json_write_object(&w);
+	json_write_member_string(&w, "ServerURL", server);
+	json_write_member_string(&w, "Username", c->identity_token ? "<token>" : c->user);
+	json_write_member_string(&w, "Secret", c->identity_token ? c->identity_token : c->password);
+	json_write_end_object(&w);
+	return run_helper(a, suffix, "store", json_writer_finish(&w, NULL), &output, err);
+}
+
 int credentials_store(struct arena *a, const char *authfile, const char *host, const struct credentials *c,
 	const char **file, struct error *err)
 {
 	struct auth_file f;
 	struct auth_entry *items;
 	size_t n = 0, before;
+	const char *helper;
 	int r;
 
 	if (!authfile)
@@ -363,6 +393,11 @@ int credentials_store(struct arena *a, const char *authfile, const char *host, c
 	r = read_file(a, *file, &f, err);
 	if (r < 0 && r != -ENOENT)
 		return r;
+	helper = helper_for(a, &f, host);
+	if (helper) {
+		*file = arena_printf(a, "docker-credential-%s", helper);
+		return give_to_helper(a, helper, host, c, err);
+	}
 	before = f.auths.count;
 	items = arena_array(a, struct auth_entry, before + 1);
 	for (size_t i = 0; i < before; i++)

@@ -174,6 +174,32 @@ static int check_and_store(struct download *d, struct error *err)
 	return layout_part_commit(d->job->layout, &desc->digest, d->file.fd, err);
 }
 
+/* A layer that its maker does not let registries carry (image-spec, layer.md, "Non-Distributable Layers"): from the
+ * addresses in the manifest, which anybody may have written, so only when asked for, without credentials, and not
+ * from addresses inside. */
+static int receive_foreign(struct connection *c, struct download *d, struct error *err)
+{
+	const struct descriptor *desc = &d->job->descriptor;
+	int r = -ENOENT;
+
+	if (!d->job->foreign) {
+		error_hint(err, "it is a foreign layer%s%.200s; --foreign fetches it from there", desc->urls.count ? ", at " : "",
+			desc->urls.count ? desc->urls.items[0] : "");
+		return -ENOENT;
+	}
+	for (size_t i = 0; r < 0 && i < desc->urls.count; i++) {
+		struct url_parts to;
+
+		error_clear(err);
+		if (!url_split(c->arena, desc->urls.items[i], &to) ||
+			(!registry_allows_plain(c->registry) && (strcmp(to.scheme, "https") != 0 || host_is_private_literal(to.name))))
+			r = error_set(err, ERR_PERMISSION, EACCES, "foreign layer: refusing the address %.200s", desc->urls.items[i]);
+		else
+			r = receive(c, d, desc->urls.items[i], err);
+	}
+	return r;
+}
+
 static int run(struct connection *c, struct download *d, struct error *err)
 {
 	const struct descriptor *desc = &d->job->descriptor;
@@ -194,6 +220,8 @@ static int run(struct connection *c, struct download *d, struct error *err)
 		r = rehash(d, err);
 	if (r == 0)
 		r = receive(c, d, url, err);
+	if (r == -ENOENT && media_role(desc->media_type) == MEDIA_FOREIGN_LAYER)
+		r = receive_foreign(c, d, err);
 	if (r == 0)
 		r = check_and_store(d, err);
 	if (r == -IMAGE_EDIGEST && resumed)

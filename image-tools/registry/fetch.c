@@ -139,7 +139,8 @@ static void add_job(struct fetch *f, const struct descriptor *d, const struct di
 		f->capacity = bigger;
 	}
 	f->jobs[f->count++] = (struct blob_job){ .layout = f->layout, .path = f->ref->path, .descriptor = *d,
-		.unpack = diff_id ? f->o->unpack : NULL, .diff_id = diff_id ? *diff_id : (struct digest){ 0 }, .first = first };
+		.unpack = diff_id ? f->o->unpack : NULL, .diff_id = diff_id ? *diff_id : (struct digest){ 0 }, .first = first,
+		.foreign = f->o->foreign };
 }
 
 static int add_manifest(struct fetch *f, const char *buf, size_t len, struct error *err)
@@ -205,7 +206,12 @@ static int add_index(struct fetch *f, const char *buf, size_t len, int depth, st
 		}
 		return r;
 	}
-	for (size_t i = 0; r == 0 && i < x.manifests_count; i++) {
+	for (size_t i = 0; r == 0 && i < f->o->several_count; i++) {
+		r = index_select(&x, &f->o->several[i], f->a, &chosen, err);
+		if (r == 0)
+			r = add_document(f, chosen->digest_text, &chosen->digest, chosen->media_type, depth + 1, &child, err);
+	}
+	for (size_t i = 0; r == 0 && !f->o->several_count && i < x.manifests_count; i++) {
 		enum media_role role = media_role(x.manifests[i].media_type);
 
 		if (x.manifests[i].digest.algorithm && (role == MEDIA_MANIFEST || role == MEDIA_INDEX))
@@ -234,7 +240,7 @@ static int add_document(struct fetch *f, const char *reference, const struct dig
 		return error_wrap(err, "%s", reference_familiar(f->a, f->ref));
 	if (promised && media_role(promised) != MEDIA_UNKNOWN && media_role(promised) != role)
 		return error_set(err, ERR_CONFIG, EINVAL, "index promises %s, the content is something else", promised);
-	keep = role == MEDIA_MANIFEST || f->o->all_platforms;
+	keep = role == MEDIA_MANIFEST || f->o->all_platforms || f->o->several_count;
 	if (keep) {
 		*d = descriptor_make(f->a, type && media_role(type) == role ? arena_strndup(f->a, type, strcspn(type, "; ")) :
 				role == MEDIA_INDEX ? MEDIA_OCI_INDEX : MEDIA_OCI_MANIFEST, &digest, len);

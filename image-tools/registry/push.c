@@ -158,10 +158,17 @@ static int send_chunks(struct upload *u, int line, struct error *err)
 			retry.attempt = 0;
 			continue;
 		}
-		if ((r != -IMAGE_ENETWORK && r != -ERANGE) || !retry_wait(&retry, &resp, &local, false) || !ask_session(u)) {
+		if ((r != -IMAGE_ENETWORK && r != -ERANGE && r != -ENOENT) || !retry_wait(&retry, &resp, &local, false)) {
 			if (err)
 				*err = local;
 			return r;
+		}
+		/* A session that is gone starts over. */
+		if (r == -ENOENT || !ask_session(u)) {
+			forget(u);
+			r = start(u, err);
+			if (r != 0)
+				return r;
 		}
 		if (u->sent > before)
 			retry.attempt = 0;

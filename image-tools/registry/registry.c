@@ -117,6 +117,11 @@ void registry_close(struct registry *r)
 	free(r);
 }
 
+bool registry_allows_plain(const struct registry *r)
+{
+	return r->may_be_plain;
+}
+
 const char *registry_base(const struct registry *r)
 {
 	return r->base;

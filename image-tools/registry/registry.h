@@ -34,6 +34,8 @@ struct connection {
 int registry_open(struct registry **r, const char *domain, const char *server, const struct registry_options *options,
 	struct error *err);
 void registry_close(struct registry *r);
+/* Is it on this machine, or declared insecure? */
+bool registry_allows_plain(const struct registry *r);
 const char *registry_base(const struct registry *r); /* "https://host" */
 const char *registry_domain(const struct registry *r);
 

@@ -16,7 +16,8 @@
 
 struct parser {
 	struct arena *a;
-	const char *p, *name;
+	char *p; /* in a copy of the text that strings are decoded in */
+	const char *name;
 	unsigned int line;
 	struct toml *t;
 	size_t capacity, section;
@@ -126,17 +127,14 @@ static int string(struct parser *s, const char **value, bool multi_allowed)
 {
 	char quote = *s->p, *out, *start;
 	bool multi = multi_allowed && s->p[1] == quote && s->p[2] == quote;
-	const char *end = multi ? strstr(s->p + 3, (char[]){ quote, quote, quote, '\0' }) : NULL;
 
-	if (multi && !end)
-		return complain(s, "a string does not end");
-	/* No escape gets longer than what it stands for.  An escaped quote may make a string longer than to `end`. */
-	out = start = arena_alloc(s->a, multi ? (strchr(s->p, '\\') ? strlen(s->p) : (size_t)(end - s->p)) + 4 : strcspn(s->p, "\n") + 1);
 	s->p += multi ? 3 : 1;
 	if (multi && *s->p == '\r' && s->p[1] == '\n')
 		s->p++;
 	if (multi && *s->p == '\n')
 		s->line++, s->p++;
+	/* Decoded in place: nothing is longer than what stands for it. */
+	out = start = s->p;
 	for (;;) {
 		if (!*s->p || (!multi && *s->p == '\n'))
 			return complain(s, "a string does not end");
@@ -157,7 +155,7 @@ static int string(struct parser *s, const char **value, bool multi_allowed)
 		*out++ = *s->p++;
 	}
 	*out = '\0';
-	*value = arena_strdup(s->a, start);
+	*value = start;
 	return 0;
 }
 
@@ -340,10 +338,10 @@ static int assignment(struct parser *s)
 int toml_parse(struct arena *a, const char *text, size_t len, const char *name, struct toml *t, struct error *err)
 {
 	static const char *const top[] = { NULL };
-	struct parser s = { .a = a, .p = text, .name = name, .line = 1, .t = t, .table = (const char **)top, .err = err };
+	struct parser s = { .a = a, .p = arena_strndup(a, text, len), .name = name, .line = 1, .t = t, .table = (const char **)top, .err = err };
 
 	*t = (struct toml){ 0 };
-	if (strlen(text) != len)
+	if (strlen(s.p) != len)
 		return complain(&s, "a NUL byte");
 	if (len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0)
 		s.p += 3;

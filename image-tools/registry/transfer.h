@@ -10,6 +10,9 @@
 struct fetch_options {
 	const struct platform *platform; /* NULL: this machine */
 	bool all_platforms;		 /* keep the index and everything in it */
+	const struct platform *several;	 /* keep the index, and of what it names these (count > 0) */
+	size_t several_count;
+	bool foreign; /* layers that the registry lacks may come from the URLs in their descriptors */
 	unsigned int jobs;		 /* blobs at a time; 0: 4 */
 	const struct store *unpack;	 /* unpack layers while they come in, or NULL */
 };
@@ -23,6 +26,7 @@ struct blob_job {
 	const struct store *unpack;
 	struct digest diff_id;
 	bool first; /* no layer below */
+	bool foreign; /* the registry may lack it: try the descriptor's URLs, without credentials */
 };
 int blob_download(struct connection *c, const struct blob_job *job, struct error *err);
 

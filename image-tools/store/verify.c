@@ -148,8 +148,8 @@ static int check_document(struct verify *v, const struct descriptor *d, int dept
 {
 	enum media_role role;
 	struct image_index x;
+	size_t len, missing = 0;
 	char *buf;
-	size_t len;
 	int r = layout_blob_read(&v->s->layout, d, MANIFEST_MAX, v->s->arena, &buf, &len, err);
 
 	if (r == 0)
@@ -165,9 +165,16 @@ static int check_document(struct verify *v, const struct descriptor *d, int dept
 	for (size_t i = 0; r == 0 && i < x.manifests_count; i++) {
 		enum media_role inner = media_role(x.manifests[i].media_type);
 
+		/* Pulled for some platforms only. */
+		if (x.manifests_count > 1 && !layout_blob_exists(&v->s->layout, &x.manifests[i].digest, -1)) {
+			missing++;
+			continue;
+		}
 		if (inner == MEDIA_MANIFEST || inner == MEDIA_INDEX)
 			r = check_document(v, &x.manifests[i], depth + 1, err);
 	}
+	if (r == 0 && missing && missing == x.manifests_count)
+		r = error_set(err, ERR_NOT_FOUND, ENOENT, "index %s: none of its manifests is there", d->digest_text);
 	return r;
 }
 
