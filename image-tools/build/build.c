@@ -245,7 +245,7 @@ static const char *source_secret(void *opaque, const char *id)
 	size_t len;
 
 	pthread_mutex_lock(&b->lock);
-	value = secret_value(b, b->arena, id, &len, NULL);
+	value = secret_value(b, &b->shared, id, &len, NULL);
 	pthread_mutex_unlock(&b->lock);
 	return value;
 }
@@ -420,5 +420,6 @@ int build_run(struct program *p, const struct build_options *o, struct error *er
 			b.failed_bundle, b.failed_bundle);
 	}
 	sandbox_close(&b);
+	arena_free(&b.shared);
 	return r;
 }

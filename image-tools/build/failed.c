@@ -108,7 +108,7 @@ int failed_keep(struct run_request *q, struct scratch *x, struct error *err)
 		r = write_info(s, dir, path, err);
 	if (r == 0) {
 		pthread_mutex_lock(&b->lock);
-		b->failed_bundle = arena_strdup(b->arena, path);
+		b->failed_bundle = arena_strdup(&b->shared, path);
 		pthread_mutex_unlock(&b->lock);
 	}
 	return r;

@@ -155,8 +155,12 @@ struct build_stage *graph_find(struct builder *b, const char *name, size_t befor
 	if (location) {
 		if (strncmp(location, "docker-image://", 15) == 0)
 			return other(b, STAGE_IMAGE, location + 15, location + 15, platform, err);
-		if (strncmp(location, "oci-layout://", 13) == 0)
-			return other(b, STAGE_IMAGE, name, arena_printf(b->arena, "oci:%s", location + 13), platform, err);
+		if (strncmp(location, "oci-layout://", 13) == 0) {
+			char text[4200];
+
+			snprintf(text, sizeof text, "oci:%.4190s", location + 13);
+			return other(b, STAGE_IMAGE, name, text, platform, err);
+		}
 		return other(b, STAGE_CONTEXT, name, location, platform, err);
 	}
 	st = dockerfile_stage_find(&b->file, name, before);

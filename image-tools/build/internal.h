@@ -65,7 +65,8 @@ struct named_value {
 struct builder {
 	struct program *p;
 	const struct build_options *o;
-	struct arena *arena; /* the main thread's; others under `lock` */
+	struct arena *arena;  /* the main thread's; while threads run, whoever holds pull_lock */
+	struct arena shared; /* of whoever holds `lock` */
 	struct dockerfile file;
 	const char *file_name;
 	struct context context;

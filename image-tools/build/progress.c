@@ -331,28 +331,23 @@ void build_progress_note(struct build_progress *p, int step, const char *fmt, ..
 	pthread_mutex_unlock(&p->lock);
 }
 
-char *build_progress_tail(struct build_progress *p, int step)
+void build_progress_failure(struct build_progress *p, int step)
 {
-	char *text = NULL;
-	size_t size = 0;
 	struct step *s;
-	FILE *f = open_memstream(&text, &size);
 
 	pthread_mutex_lock(&p->lock);
 	s = find(p, step);
-	if (f && s) {
+	if (s && (p->mode == BUILD_PROGRESS_TERMINAL || p->mode == BUILD_PROGRESS_QUIET)) {
 		size_t n = s->lines < TAIL_LINES ? s->lines : TAIL_LINES;
 
-		for (size_t i = s->lines - n; i < s->lines; i++)
-			fprintf(f, "%s\n", s->tail[i % TAIL_LINES]);
-		fwrite(s->line, 1, s->line_length, f);
+		erase(p);
+		for (size_t i = s->lines - n; i < s->lines; i++) {
+			fputs("         ", stderr);
+			put_clean(s->tail[i % TAIL_LINES], 1 << 20);
+			fputc('\n', stderr);
+		}
+		if (p->mode == BUILD_PROGRESS_TERMINAL)
+			draw(p);
 	}
 	pthread_mutex_unlock(&p->lock);
-	if (f)
-		fclose(f);
-	if (size == 0) {
-		free(text);
-		return NULL;
-	}
-	return text;
 }

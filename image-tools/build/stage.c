@@ -148,6 +148,9 @@ int stage_load_image(struct build_stage *s, struct error *err)
 	if (r == 0)
 		r = unpacked_ensure(&s->store, &image, &names, err);
 	if (r == 0) {
+		if (image.config.architecture && strcmp(image.config.architecture, s->platform.architecture) != 0)
+			build_progress_note(b->progress, step, "image %s is for %s, not %s", s->location, image.config.architecture,
+				s->platform.architecture);
 		take_image(s, &image, names);
 		pins_set(b, "image", s->location, d.digest_text);
 	} else if (r == -ENOENT && !strpbrk(s->location, ":/@")) {

@@ -22,6 +22,7 @@
 #include "base/fd.h"
 #include "base/path.h"
 #include "image-tools/build/internal.h"
+#include "image-tools/status.h"
 
 struct attempt {
 	struct build_stage *s;
@@ -178,6 +179,8 @@ static int perform(struct attempt *t, const char *history, struct error *err)
 		history_add(s, history, true);
 	}
 	build_progress_end(s->b->progress, t->step, r == -ECANCELED ? "CANCELED" : r < 0 ? "ERROR" : result);
+	if (r == -IMAGE_ESTEP)
+		build_progress_failure(s->b->progress, t->step);
 	return r;
 }
 
