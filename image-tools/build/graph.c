@@ -122,7 +122,7 @@ static const char *named_context(const struct builder *b, const char *name)
 static bool same_platform(const struct platform *a, const struct platform *b)
 {
 	return strcmp(a->os, b->os) == 0 && strcmp(a->architecture, b->architecture) == 0 &&
-		strcmp(a->variant ? a->variant : "", b->variant ? b->variant : "") == 0;
+	       strcmp(a->variant ? a->variant : "", b->variant ? b->variant : "") == 0;
 }
 
 static struct build_stage *other(struct builder *b, enum stage_kind kind, const char *name, const char *location,

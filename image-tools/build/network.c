@@ -73,7 +73,8 @@ static int furnish(struct builder *b, struct error *err)
 	b->network_bundle = sandbox_directory(b, &b->shared, err);
 	pthread_mutex_unlock(&b->lock);
 	state = arena_printf(&a, "{\"id\":\"build-%d\",\"pid\":%d}", (int)getpid(), (int)holder);
-	r = !b->network_bundle || b->network_fd < 0 ? -EIO : network_add(b->network_bundle, state, strlen(state), &a, err);
+	r = !b->network_bundle || b->network_fd < 0 ? -EIO
+						    : network_add(b->network_bundle, state, strlen(state), &a, err);
 	arena_free(&a);
 	/* The descriptor keeps the namespace. */
 	kill(holder, SIGKILL);

@@ -184,8 +184,8 @@ static struct step *find(struct build_progress *p, int number)
 }
 
 /* One event as JSON; with quiet, nothing. */
-static void json_event(const struct build_progress *p, const struct step *s, const char *event, const char *key,
-	const char *value)
+static void json_event(
+	const struct build_progress *p, const struct step *s, const char *event, const char *key, const char *value)
 {
 	struct arena a = ARENA_INIT;
 	struct json_writer w;
@@ -294,7 +294,8 @@ void build_progress_end(struct build_progress *p, int step, const char *result)
 			put_clean(s->label, columns() - 10);
 			fputs(" ", stderr);
 			put_clean(s->text, columns() - 12 - (int)strlen(s->label));
-			fprintf(stderr, "%s\n", strcmp(result, "DONE") == 0 || !timed ? "" : " \033[1;31mfailed\033[0m");
+			fprintf(stderr, "%s\n",
+				strcmp(result, "DONE") == 0 || !timed ? "" : " \033[1;31mfailed\033[0m");
 			draw(p);
 		} else if (p->mode == BUILD_PROGRESS_PLAIN) {
 			fprintf(stderr, "#%d %s", step, result);

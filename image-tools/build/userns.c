@@ -46,10 +46,11 @@ static bool find_range(struct arena *a, const char *file, const char **start, co
 	return false;
 }
 
-static int run_tool(struct arena *a, const char *path, const char *pid, unsigned int own, const char *start, const char *count)
+static int run_tool(
+	struct arena *a, const char *path, const char *pid, unsigned int own, const char *start, const char *count)
 {
-	const char *argv[] = { path, pid, "0", arena_printf(a, "%u", own), "1", "1", start, count, NULL };
-	struct spawn s = { .path = path, .argv = argv, .stdout_fd = -1, .stderr_fd = -1 };
+	const char *argv[] = {path, pid, "0", arena_printf(a, "%u", own), "1", "1", start, count, NULL};
+	struct spawn s = {.path = path, .argv = argv, .stdout_fd = -1, .stderr_fd = -1};
 	int status, r = spawn_run(&s, a, &status, NULL);
 
 	return r < 0 ? r : WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -EPERM;
@@ -86,14 +87,14 @@ int userns_enter(struct builder *b, bool *single, struct error *err)
 {
 	const char *ranges[4];
 	unsigned int uid = getuid(), gid = getgid();
-	int go[2] = { -1, -1 }, status = 0, r = 0;
+	int go[2] = {-1, -1}, status = 0, r = 0;
 	pid_t pid = -1;
 
 	if (!b->p->store_path)
 		b->p->store_path = store_default_path(b->arena);
 	*single = !find_range(b->arena, "/etc/subuid", &ranges[0], &ranges[1]) ||
-		!find_range(b->arena, "/etc/subgid", &ranges[2], &ranges[3]) || access("/usr/bin/newuidmap", X_OK) < 0 ||
-		access("/usr/bin/newgidmap", X_OK) < 0;
+		  !find_range(b->arena, "/etc/subgid", &ranges[2], &ranges[3]) ||
+		  access("/usr/bin/newuidmap", X_OK) < 0 || access("/usr/bin/newgidmap", X_OK) < 0;
 	if (!*single) {
 		if (pipe2(go, O_CLOEXEC) < 0)
 			return error_sys(err, errno, "create a pipe");
@@ -116,12 +117,14 @@ int userns_enter(struct builder *b, bool *single, struct error *err)
 		close(go[1]);
 		waitpid(pid, &status, 0);
 		if (r == 0 && status != 0) {
-			r = error_set(err, ERR_PERMISSION, EPERM, "newuidmap and newgidmap could not map the ranges of /etc/subuid and /etc/subgid");
+			r = error_set(err, ERR_PERMISSION, EPERM,
+				"newuidmap and newgidmap could not map the ranges of /etc/subuid and /etc/subgid");
 		}
 	}
 	if (r == 0 && (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0))
 		r = error_sys(err, errno, "become root of the user namespace");
 	if (r == 0 && *single)
-		log_info("one id only (no range in /etc/subuid): all files belong to root, programs cannot change their user");
+		log_info("one id only (no range in /etc/subuid): all files belong to root, programs cannot change "
+			 "their user");
 	return r;
 }
