@@ -115,6 +115,8 @@ int sandbox_overlay(struct build_stage *s, const char *stub, struct scratch *x, 
 	}
 	mount = x ? unpacked_overlay_volatile(&s->store, names, n, x->fs, x->work, err)
 		  : unpacked_overlay(&s->store, names, n, -1, -1, err);
+	if (mount == -EINVAL && x)
+		error_hint(err, "the store must be on a file system that overlayfs can write to (ext4, xfs, tmpfs); --store names another place");
 	if (mount < 0)
 		return mount;
 	if (syscall(SYS_move_mount, mount, "", AT_FDCWD, path, MOVE_MOUNT_F_EMPTY_PATH) < 0)

@@ -129,8 +129,6 @@ static void take_image(struct build_stage *s, const struct image *image, const c
 	s->layers = arena_array(&s->arena, struct build_layer, s->layers_count + 1);
 	for (size_t i = 0; i < s->layers_count; i++)
 		s->layers[i] = (struct build_layer){image->config.diff_ids[i], names[i], image->manifest.layers[i]};
-	if (!s->config.config.env.count)
-		string_list_add(&s->arena, &s->config.config.env, PATH_DEFAULT);
 }
 
 int stage_load_image(struct build_stage *s, struct error *err)
