@@ -241,7 +241,9 @@ def main():
         names = [n for n in names if n in words or n.split("-", 1)[1] in words]
     entries = read_differences()
     os.umask(0o022)
-    work = tempfile.mkdtemp(prefix="oci-image-compare.")
+    # hexadecimal: buildah reads the path of a layout as if it were a reference
+    work = "%s/oci-image-compare-%s" % (tempfile.gettempdir(), os.urandom(6).hex())
+    os.mkdir(work, 0o700)
     try:
         b = Builders(work, image, runtime)
         b.base()
