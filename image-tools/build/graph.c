@@ -171,6 +171,12 @@ struct build_stage *graph_find(struct builder *b, const char *name, size_t befor
 		error_set(err, ERR_USAGE, EINVAL, "there is no stage number %s before this one", name);
 		return NULL;
 	}
+	/* Later stages: for a base the name can still be an image's, to copy from it is a mistake. */
+	if (!base && dockerfile_stage_find(&b->file, name, b->file.stages_count)) {
+		error_set(err, ERR_CONFIG, EINVAL, "stage \"%s\" is not defined before this one", name);
+		error_hint(err, "move the stage up");
+		return NULL;
+	}
 	return other(b, STAGE_IMAGE, name, name, platform, err);
 }
 

@@ -488,10 +488,15 @@ int mounts_prepare(struct run_request *q, struct error *err)
 	size_t agents = 0;
 	int r = 0;
 
-	if (q->stage->b->o->shm_size)
-		add(q, (struct bundle_mount){"/dev/shm", "tmpfs", "shm",
-			       {"nosuid", "noexec", "nodev", "mode=1777",
-				       arena_printf(a, "size=%s", q->stage->b->o->shm_size)}});
+	if (q->stage->b->o->shm_size) {
+		int64_t bytes;
+
+		r = dockerfile_parse_size(q->stage->b->o->shm_size, &bytes, err);
+		if (r < 0)
+			return error_wrap(err, "--shm-size");
+		add(q, (struct bundle_mount){ "/dev/shm", "tmpfs", "shm",
+			       { "nosuid", "noexec", "nodev", "mode=1777", arena_printf(a, "size=%lld", (long long)bytes) } });
+	}
 	for (size_t i = 0; r == 0 && i < q->in->mounts_count; i++) {
 		const struct dockerfile_mount *m = &q->in->mounts[i];
 		const char *target = target_of(q, m);

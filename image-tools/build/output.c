@@ -382,6 +382,16 @@ static int name_image(struct builder *b, const struct descriptor *d, const char 
 	return r;
 }
 
+/* Without name and output it is found by its digest. */
+static int keep_unnamed(struct builder *b, const struct descriptor *d, struct error *err)
+{
+	struct store_image have;
+
+	if (b->o->tags.count || b->o->outputs.count || store_find(&b->p->store, d->digest_text, &have, NULL) == 0)
+		return 0;
+	return layout_set_name(&b->p->store.layout, b->arena, "", d, err);
+}
+
 static int push_all(struct builder *b, const struct descriptor *d, struct error *err)
 {
 	int r = 0;
@@ -406,6 +416,8 @@ int output_write(struct builder *b, struct build_stage *s, struct error *err)
 
 	if (r == 0)
 		r = name_image(b, &d, &name, err);
+	if (r == 0)
+		r = keep_unnamed(b, &d, err);
 	for (size_t i = 0; r == 0 && i < b->o->outputs.count; i++) {
 		struct output o;
 
