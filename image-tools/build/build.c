@@ -35,7 +35,7 @@ static void on_signal(int sig)
 
 static void catch_signals(struct builder *b)
 {
-	static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
+	static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
 
 	interrupted = b;
 	for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++)
@@ -60,8 +60,8 @@ static const char *below_context(struct builder *b, const char *path)
 
 static int read_host_file(struct builder *b, const char *path, char **text, size_t *len)
 {
-	_cleanup_fd_ int fd = strcmp(path, "-") == 0 ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3) :
-						       open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	_cleanup_fd_ int fd = strcmp(path, "-") == 0 ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3)
+						     : open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 
 	return fd < 0 ? -errno : fd_read_all(fd, b->arena, DOCKERFILE_MAX_SIZE, text, len);
 }
@@ -69,7 +69,7 @@ static int read_host_file(struct builder *b, const char *path, char **text, size
 /* *below: its path below the context, for its .dockerignore. */
 static int read_dockerfile(struct builder *b, char **text, size_t *len, const char **below, struct error *err)
 {
-	static const char *const names[] = { "Dockerfile", "dockerfile", "Containerfile" };
+	static const char *const names[] = {"Dockerfile", "dockerfile", "Containerfile"};
 	const char *file = b->o->file;
 	int r = -ENOENT;
 
@@ -105,7 +105,7 @@ static int read_dockerfile(struct builder *b, char **text, size_t *len, const ch
 
 static int read_ignore(struct builder *b, const char *below, struct error *err)
 {
-	struct string_list patterns = { 0 };
+	struct string_list patterns = {0};
 	const char *name;
 	char *text;
 	size_t len;
@@ -136,7 +136,7 @@ static void add_argument(struct builder *b, const char *name, const char *value)
 	}
 	if (n)
 		memcpy(items, b->build_arguments, n * sizeof *items);
-	items[n] = (struct named_value){ name, value, false };
+	items[n] = (struct named_value){name, value, false};
 	b->build_arguments = items;
 	b->build_arguments_count = n + 1;
 }
@@ -168,7 +168,8 @@ static int read_epoch(struct builder *b, struct error *err)
 		errno = 0;
 		b->epoch = strtoll(text, &end, 10);
 		if (*end || errno || b->epoch < 0)
-			return error_set(err, ERR_USAGE, EINVAL, "--source-date-epoch \"%.40s\": seconds since 1970 expected", text);
+			return error_set(err, ERR_USAGE, EINVAL,
+				"--source-date-epoch \"%.40s\": seconds since 1970 expected", text);
 		b->epoch_given = true;
 		add_argument(b, "SOURCE_DATE_EPOCH", text);
 		builder_argument(b, "SOURCE_DATE_EPOCH"); /* need not be declared */
@@ -184,8 +185,8 @@ static void platform_arguments(struct builder *b, const char *prefix, const stru
 {
 	const struct {
 		const char *name, *value;
-	} items[] = { { "PLATFORM", platform_format(b->arena, p) }, { "OS", p->os }, { "OSVERSION", "" },
-		{ "ARCH", p->architecture }, { "VARIANT", p->variant ? p->variant : "" } };
+	} items[] = {{"PLATFORM", platform_format(b->arena, p)}, {"OS", p->os}, {"OSVERSION", ""},
+		{"ARCH", p->architecture}, {"VARIANT", p->variant ? p->variant : ""}};
 
 	for (size_t i = 0; i < sizeof items / sizeof items[0]; i++)
 		list_set(b->arena, &b->globals, arena_printf(b->arena, "%s%s", prefix, items[i].name), items[i].value);
@@ -204,7 +205,8 @@ static int read_globals(struct builder *b, const char *target, struct error *err
 	/* What is there automatically can be overridden. */
 	for (size_t i = 0; i < b->build_arguments_count; i++)
 		if (dockerfile_is_platform_argument(b->build_arguments[i].name))
-			list_set(b->arena, &b->globals, b->build_arguments[i].name, builder_argument(b, b->build_arguments[i].name));
+			list_set(b->arena, &b->globals, b->build_arguments[i].name,
+				builder_argument(b, b->build_arguments[i].name));
 	for (size_t i = 0; i < b->file.globals; i++) {
 		struct dockerfile_instruction in;
 		int r = dockerfile_expand(b->arena, &b->file, &b->file.instructions[i], lookup, b, NULL, &in, err);
@@ -227,7 +229,7 @@ static int read_globals(struct builder *b, const char *target, struct error *err
 static bool special(const char *name)
 {
 	return strncmp(name, "BUILDKIT_", 9) == 0 || strcmp(name, "SOURCE_DATE_EPOCH") == 0 ||
-		dockerfile_is_proxy_argument(name);
+	       dockerfile_is_proxy_argument(name);
 }
 
 static void warn_unused(struct builder *b)
@@ -246,7 +248,7 @@ static const char *source_secret(void *opaque, const char *id)
 	size_t len;
 
 	pthread_mutex_lock(&b->lock);
-	value = secret_value(b, b->arena, id, &len, NULL);
+	value = secret_value(b, &b->shared, id, &len, NULL);
 	pthread_mutex_unlock(&b->lock);
 	return value;
 }
@@ -279,9 +281,13 @@ static int open_all(struct builder *b, struct error *err)
 		r = pins_open(b, err);
 	if (r < 0)
 		return r;
-	b->sources = (struct source_options){ .scratch = p->store.run, .digests = b->digests, .secret = source_secret,
-		.secret_opaque = b, .ssh_auth_sock = b->o->ssh.count ? getenv("SSH_AUTH_SOCK") : NULL, .userns = b->userns,
-		.cache = openat(b->cache.dir, "http", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW) };
+	b->sources = (struct source_options){.scratch = p->store.run,
+		.digests = b->digests,
+		.secret = source_secret,
+		.secret_opaque = b,
+		.ssh_auth_sock = b->o->ssh.count ? getenv("SSH_AUTH_SOCK") : NULL,
+		.userns = b->userns,
+		.cache = openat(b->cache.dir, "http", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW)};
 	return 0;
 }
 
@@ -338,7 +344,7 @@ static int choose_error(struct builder *b, struct error *err)
 
 	for (const struct build_stage *s = b->stages; s; s = s->next) {
 		bool better = !worst || worst->result == -ECANCELED ||
-			(worst->kind != STAGE_DOCKERFILE && s->kind == STAGE_DOCKERFILE);
+			      (worst->kind != STAGE_DOCKERFILE && s->kind == STAGE_DOCKERFILE);
 
 		if (s->result < 0 && better && !(worst && s->result == -ECANCELED))
 			worst = s;
@@ -392,10 +398,20 @@ static int build(struct builder *b, struct error *err)
 
 int build_run(struct program *p, const struct build_options *o, struct error *err)
 {
-	struct builder b = { .p = p, .o = o, .arena = &p->arena, .host = platform_host(), .host_namespace = -1, .network_fd = -1,
-		.jobs = o->jobs, .lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER,
-		.pull_lock = PTHREAD_MUTEX_INITIALIZER, .network_lock = PTHREAD_MUTEX_INITIALIZER, .cache = { .dir = -1 },
-		.context = { .root = -1 }, .sources = { .cache = -1 } };
+	struct builder b = {.p = p,
+		.o = o,
+		.arena = &p->arena,
+		.host = platform_host(),
+		.host_namespace = -1,
+		.network_fd = -1,
+		.jobs = o->jobs,
+		.lock = PTHREAD_MUTEX_INITIALIZER,
+		.wake = PTHREAD_COND_INITIALIZER,
+		.pull_lock = PTHREAD_MUTEX_INITIALIZER,
+		.network_lock = PTHREAD_MUTEX_INITIALIZER,
+		.cache = {.dir = -1},
+		.context = {.root = -1},
+		.sources = {.cache = -1}};
 	int r = output_check(o, &p->arena, err);
 
 	if (!b.jobs)
@@ -414,7 +430,7 @@ int build_run(struct program *p, const struct build_options *o, struct error *er
 	cleanup_fd(&b.sources.cache);
 	cache_close(&b.cache);
 	if (b.failed_bundle) {
-		struct error why = { 0 };
+		struct error why = {0};
 
 		if (failed_mount(&b, &why) < 0)
 			log_warning("--shell-on-fail: %s", why.msg);
@@ -422,5 +438,6 @@ int build_run(struct program *p, const struct build_options *o, struct error *er
 			b.failed_bundle, b.failed_bundle);
 	}
 	sandbox_close(&b);
+	arena_free(&b.shared);
 	return r;
 }

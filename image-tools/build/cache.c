@@ -26,10 +26,10 @@
 
 int cache_open(struct cache *c, struct store *s, struct error *err)
 {
-	static const char *const dirs[] = { "cache", "cache/steps", "cache/seen", "cache/blobs", "cache/mounts", "cache/locks",
-		"cache/http" };
+	static const char *const dirs[] = {
+		"cache", "cache/steps", "cache/seen", "cache/blobs", "cache/mounts", "cache/locks", "cache/http"};
 
-	*c = (struct cache){ .dir = -1, .store = s };
+	*c = (struct cache){.dir = -1, .store = s};
 	for (size_t i = 0; i < sizeof dirs / sizeof dirs[0]; i++)
 		if (mkdirat(s->layout.dir, dirs[i], 0700) < 0 && errno != EEXIST)
 			return error_sys(err, errno, "create %s/%s", s->path, dirs[i]);
@@ -48,7 +48,7 @@ void key_add(struct key *k, const char *name, const char *value)
 	if (!value)
 		return;
 	k->parts = arena_grow(k->a, k->parts, k->count * sizeof *k->parts, (k->count + 1) * sizeof *k->parts);
-	k->parts[k->count++] = (struct key_part){ arena_strdup(k->a, name), arena_strdup(k->a, value) };
+	k->parts[k->count++] = (struct key_part){arena_strdup(k->a, name), arena_strdup(k->a, value)};
 }
 
 static void feed(struct digest_stream *s, const char *text)
@@ -63,7 +63,7 @@ void key_end(const struct key *k, struct digest *d)
 {
 	struct digest_stream s;
 
-	*d = (struct digest){ 0 };
+	*d = (struct digest){0};
 	if (digest_begin(&s, DIGEST_SHA256) < 0)
 		abort();
 	feed(&s, "oci-image step 1");
@@ -92,7 +92,7 @@ bool cache_find(const struct cache *c, struct arena *a, const struct digest *key
 	if (n <= 0)
 		return false;
 	text[n] = '\0';
-	*layer = (struct build_layer){ 0 };
+	*layer = (struct build_layer){0};
 	if (sscanf(text, "step 1 %159s %159s", diff_id, name) != 2 || strchr(name, '/') || name[0] == '.' ||
 		digest_parse(diff_id, &layer->diff_id, NULL) < 0 || !store_layer_exists(c->store, name)) {
 		/* Its layer is gone: so is the entry. */
@@ -134,7 +134,8 @@ void cache_store(const struct cache *c, const struct digest *key, const struct b
 		log_warning("build cache: %s/cache/%s: %s", c->store->path, path, error_text(-r));
 }
 
-int cache_lock_name(const struct cache *c, const char *name, bool exclusive, bool nonblocking, const atomic_bool *cancel)
+int cache_lock_name(
+	const struct cache *c, const char *name, bool exclusive, bool nonblocking, const atomic_bool *cancel)
 {
 	char path[200];
 
@@ -157,7 +158,7 @@ int cache_lock_name(const struct cache *c, const char *name, bool exclusive, boo
 			return -EWOULDBLOCK;
 		if (cancel && atomic_load(cancel))
 			return -ECANCELED;
-		nanosleep(&(struct timespec){ .tv_nsec = 20000000 }, NULL);
+		nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
 	}
 }
 
@@ -275,8 +276,8 @@ static const char *blob_path(struct arena *a, const struct digest *diff_id, cons
 	return arena_printf(a, "blobs/%.64s.%.20s", digest_hex(diff_id, hex), codec);
 }
 
-bool cache_blob_find(const struct cache *c, struct arena *a, const struct digest *diff_id, const char *codec,
-	struct descriptor *d)
+bool cache_blob_find(
+	const struct cache *c, struct arena *a, const struct digest *diff_id, const char *codec, struct descriptor *d)
 {
 	char text[512], digest[160], type[160];
 	long long size;
@@ -287,8 +288,8 @@ bool cache_blob_find(const struct cache *c, struct arena *a, const struct digest
 	if (n <= 0)
 		return false;
 	text[n] = '\0';
-	if (sscanf(text, "blob 1 %159s %lld %159s", digest, &size, type) != 3 || digest_parse(digest, &parsed, NULL) < 0 ||
-		!layout_blob_exists(&c->store->layout, &parsed, size))
+	if (sscanf(text, "blob 1 %159s %lld %159s", digest, &size, type) != 3 ||
+		digest_parse(digest, &parsed, NULL) < 0 || !layout_blob_exists(&c->store->layout, &parsed, size))
 		return false;
 	*d = descriptor_make(a, arena_strdup(a, type), &parsed, (uint64_t)size);
 	return true;

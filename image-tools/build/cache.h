@@ -41,7 +41,7 @@ void key_end(const struct key *k, struct digest *d);
 /* A layer that exists unpacked below layers/. */
 struct build_layer {
 	struct digest diff_id;
-	const char *name; /* below layers/ */
+	const char *name;	/* below layers/ */
 	struct descriptor blob; /* of a base image, else digest.algorithm DIGEST_NONE until it is compressed */
 };
 
@@ -54,7 +54,8 @@ void cache_store(const struct cache *c, const struct digest *key, const struct b
 int cache_lock(const struct cache *c, const struct digest *key, const atomic_bool *cancel);
 void cache_unlock(int lock);
 /* The same for the directory of a cache mount: exclusive or shared.  nonblocking: -EWOULDBLOCK. */
-int cache_lock_name(const struct cache *c, const char *name, bool exclusive, bool nonblocking, const atomic_bool *cancel);
+int cache_lock_name(
+	const struct cache *c, const char *name, bool exclusive, bool nonblocking, const atomic_bool *cancel);
 
 /* Parts of the key that the step `slot` had last time; *k has count 0 when there was none. */
 void cache_seen_read(const struct cache *c, const struct digest *slot, struct key *k);
@@ -62,8 +63,8 @@ void cache_seen_write(const struct cache *c, const struct digest *slot, const st
 /* What differs, as a text for people. */
 const char *key_difference(struct arena *a, const struct key *before, const struct key *now);
 
-bool cache_blob_find(const struct cache *c, struct arena *a, const struct digest *diff_id, const char *codec,
-	struct descriptor *d);
+bool cache_blob_find(
+	const struct cache *c, struct arena *a, const struct digest *diff_id, const char *codec, struct descriptor *d);
 void cache_blob_store(const struct cache *c, struct arena *a, const struct digest *diff_id, const char *codec,
 	const struct descriptor *d);
 

@@ -12,9 +12,12 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sysmacros.h>
+#include <sys/vfs.h>
 #include <sys/xattr.h>
 #include <time.h>
 #include <unistd.h>
@@ -114,10 +117,22 @@ static int feed_data(struct digest_stream *s, int fd, const struct tree_entry *e
 	return (int)n;
 }
 
+/* The key in the table.  An overlay gets another device number each time it is mounted, but its files have the inode
+ * numbers of the file system below, and all our overlays lie on the store's: for the table they are one device. */
+static struct file_key table_key(const struct tree_entry *e)
+{
+	struct file_key k = file_key_of(&e->st);
+	struct statfs fs;
+
+	if (major(e->st.st_dev) == 0 && fstatfs(e->dir, &fs) == 0 && fs.f_type == OVERLAYFS_SUPER_MAGIC)
+		k.dev = OVERLAYFS_SUPER_MAGIC;
+	return k;
+}
+
 int file_digest(struct file_digests *f, const struct tree_entry *e, uint8_t out[static 32], bool *settled,
 	struct error *err)
 {
-	struct file_key key = file_key_of(&e->st), now;
+	struct file_key key = file_key_of(&e->st), in_table = table_key(e), now;
 	struct digest_stream s;
 	struct timespec start;
 	struct digest d;
@@ -125,7 +140,7 @@ int file_digest(struct file_digests *f, const struct tree_entry *e, uint8_t out[
 	int r;
 
 	*settled = true;
-	if (f && file_digests_find(f, &key, out))
+	if (f && file_digests_find(f, &in_table, out))
 		return 0;
 	_cleanup_fd_ int fd = openat(e->dir, e->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 
@@ -155,7 +170,7 @@ int file_digest(struct file_digests *f, const struct tree_entry *e, uint8_t out[
 	memcpy(out, d.bytes, 32);
 	*settled = !file_key_racy(&key, &start);
 	if (f)
-		file_digests_add(f, &key, out, *settled);
+		file_digests_add(f, &in_table, out, *settled);
 	return 0;
 }
 

@@ -18,17 +18,23 @@
 
 static int write_config(struct run_request *q, int dir, const char *path, struct error *err)
 {
-	static const struct bundle_options defaults = { .entrypoint = "" };
+	static const struct bundle_options defaults = {.entrypoint = ""};
 	struct build_stage *s = q->stage;
 	struct arena *a = &s->arena;
 	struct bundle_options options = defaults;
-	struct image image = { .config = s->config };
+	struct image image = {.config = s->config};
 	struct bundle_mount mounts[] = {
-		{ "/etc/resolv.conf", "bind", arena_printf(a, "%s/resolv.conf", path), { "bind", "rprivate" } },
-		{ "/etc/hosts", "bind", arena_printf(a, "%s/hosts", path), { "bind", "rprivate" } },
+		{"/etc/resolv.conf", "bind", arena_printf(a, "%s/resolv.conf", path), {"bind", "rprivate"}},
+		{"/etc/hosts", "bind", arena_printf(a, "%s/hosts", path), {"bind", "rprivate"}},
 	};
-	struct bundle_spec spec = { .image = &image, .options = &options, .user = q->user, .bundle = path,
-		.program = "/proc/self/exe", .mounts = mounts, .mounts_count = 2, .unprivileged = geteuid() != 0 };
+	struct bundle_spec spec = {.image = &image,
+		.options = &options,
+		.user = q->user,
+		.bundle = path,
+		.program = "/proc/self/exe",
+		.mounts = mounts,
+		.mounts_count = 2,
+		.unprivileged = geteuid() != 0};
 	const char *text;
 	size_t len;
 	int r;
@@ -41,7 +47,7 @@ static int write_config(struct run_request *q, int dir, const char *path, struct
 	/* The build's own network namespace ends with it. */
 	options.net = q->in->network == DOCKERFILE_NETWORK_NONE ? "none" : "host";
 	image.config.config.env = q->env;
-	image.config.config.labels = (struct string_map){ 0 };
+	image.config.config.labels = (struct string_map){0};
 	text = bundle_spec_write(a, &spec, &len, err);
 	if (!text)
 		return -EINVAL;
@@ -78,7 +84,8 @@ static int copy_file(struct run_request *q, int dir, const char *name)
 {
 	char *text;
 	size_t len;
-	int r = fd_read_file(AT_FDCWD, arena_printf(&q->stage->arena, "%s/%s", q->bundle, name), &q->stage->arena, 1 << 20, &text, &len);
+	int r = fd_read_file(AT_FDCWD, arena_printf(&q->stage->arena, "%s/%s", q->bundle, name), &q->stage->arena,
+		1 << 20, &text, &len);
 
 	return r < 0 ? r : fd_replace_file(dir, name, text, len, 0644);
 }
@@ -87,13 +94,15 @@ int failed_keep(struct run_request *q, struct scratch *x, struct error *err)
 {
 	struct build_stage *s = q->stage;
 	struct builder *b = s->b;
-	const char *name = arena_printf(&s->arena, "failed/%s", q->id), *path = arena_printf(&s->arena, "%s/%s", s->store.path, name);
+	const char *name = arena_printf(&s->arena, "failed/%s", q->id),
+		   *path = arena_printf(&s->arena, "%s/%s", s->store.path, name);
 	/* Without layers below, what it wrote is the whole root. */
 	const char *tree = s->layers_count ? "upper" : "rootfs";
 	_cleanup_fd_ int dir = -1;
 	int r = 0;
 
-	if ((mkdirat(s->store.layout.dir, "failed", 0700) < 0 && errno != EEXIST) || mkdirat(s->store.layout.dir, name, 0755) < 0)
+	if ((mkdirat(s->store.layout.dir, "failed", 0700) < 0 && errno != EEXIST) ||
+		mkdirat(s->store.layout.dir, name, 0755) < 0)
 		return error_sys(err, errno, "create %s", path);
 	dir = openat(s->store.layout.dir, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	if (dir < 0 || renameat(x->dir, "fs", dir, tree) < 0)
@@ -108,7 +117,7 @@ int failed_keep(struct run_request *q, struct scratch *x, struct error *err)
 		r = write_info(s, dir, path, err);
 	if (r == 0) {
 		pthread_mutex_lock(&b->lock);
-		b->failed_bundle = arena_strdup(b->arena, path);
+		b->failed_bundle = arena_strdup(&b->shared, path);
 		pthread_mutex_unlock(&b->lock);
 	}
 	return r;

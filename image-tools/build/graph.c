@@ -122,7 +122,7 @@ static const char *named_context(const struct builder *b, const char *name)
 static bool same_platform(const struct platform *a, const struct platform *b)
 {
 	return strcmp(a->os, b->os) == 0 && strcmp(a->architecture, b->architecture) == 0 &&
-		strcmp(a->variant ? a->variant : "", b->variant ? b->variant : "") == 0;
+	       strcmp(a->variant ? a->variant : "", b->variant ? b->variant : "") == 0;
 }
 
 static struct build_stage *other(struct builder *b, enum stage_kind kind, const char *name, const char *location,
@@ -155,8 +155,12 @@ struct build_stage *graph_find(struct builder *b, const char *name, size_t befor
 	if (location) {
 		if (strncmp(location, "docker-image://", 15) == 0)
 			return other(b, STAGE_IMAGE, location + 15, location + 15, platform, err);
-		if (strncmp(location, "oci-layout://", 13) == 0)
-			return other(b, STAGE_IMAGE, name, arena_printf(b->arena, "oci:%s", location + 13), platform, err);
+		if (strncmp(location, "oci-layout://", 13) == 0) {
+			char text[4200];
+
+			snprintf(text, sizeof text, "oci:%.4190s", location + 13);
+			return other(b, STAGE_IMAGE, name, text, platform, err);
+		}
 		return other(b, STAGE_CONTEXT, name, location, platform, err);
 	}
 	st = dockerfile_stage_find(&b->file, name, before);
@@ -165,6 +169,12 @@ struct build_stage *graph_find(struct builder *b, const char *name, size_t befor
 		return graph_dockerfile_stage(b, st);
 	if (!base && strspn(name, "0123456789") == strlen(name)) {
 		error_set(err, ERR_USAGE, EINVAL, "there is no stage number %s before this one", name);
+		return NULL;
+	}
+	/* Later stages: for a base the name can still be an image's, to copy from it is a mistake. */
+	if (!base && dockerfile_stage_find(&b->file, name, b->file.stages_count)) {
+		error_set(err, ERR_CONFIG, EINVAL, "stage \"%s\" is not defined before this one", name);
+		error_hint(err, "move the stage up");
 		return NULL;
 	}
 	return other(b, STAGE_IMAGE, name, name, platform, err);

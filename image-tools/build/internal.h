@@ -65,7 +65,8 @@ struct named_value {
 struct builder {
 	struct program *p;
 	const struct build_options *o;
-	struct arena *arena; /* the main thread's; others under `lock` */
+	struct arena *arena; /* the main thread's; while threads run, whoever holds pull_lock */
+	struct arena shared; /* of whoever holds `lock` */
 	struct dockerfile file;
 	const char *file_name;
 	struct context context;
@@ -139,11 +140,10 @@ void list_set(struct arena *a, struct string_list *l, const char *name, const ch
 int meta_apply(struct build_stage *s, const struct dockerfile_instruction *in, struct error *err);
 void history_add(struct build_stage *s, const char *text, bool layer);
 
-/* --- step.c: instructions that make layers -------------------------------------------------------- */
+/* --- step.c, step_copy.c: instructions that make layers ---------------------------------------------- */
 int step_run(struct build_stage *s, const struct dockerfile_instruction *in, struct error *err);
 int step_copy(struct build_stage *s, const struct dockerfile_instruction *in, struct error *err);
 int step_workdir(struct build_stage *s, const struct dockerfile_instruction *in, struct error *err);
-const char *step_label(struct build_stage *s);
 
 /* --- sandbox.c: one RUN ---------------------------------------------------------------------------- */
 struct run_request {
@@ -158,7 +158,7 @@ struct run_request {
 	int *locks;
 	size_t locks_count;
 	struct string_list places; /* where sources are bound: to be unmounted */
-	const char *bundle, *id; /* path on the tmpfs; the container's name */
+	const char *bundle, *id;   /* path on the tmpfs; the container's name */
 	struct bundle_user user;
 };
 int sandbox_run(struct run_request *q, struct scratch *x, struct error *err);

@@ -34,7 +34,7 @@ static struct {
 	pthread_mutex_t lock;
 	char **names;
 	size_t count;
-} unsynced = { .lock = PTHREAD_MUTEX_INITIALIZER };
+} unsynced = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static int make(int parent, const char *name, mode_t mode)
 {
@@ -49,7 +49,7 @@ int scratch_begin(struct scratch *x, const struct store *s, struct error *err)
 {
 	char work[40];
 
-	*x = (struct scratch){ .dir = -1, .fs = -1, .work = -1 };
+	*x = (struct scratch){.dir = -1, .fs = -1, .work = -1};
 	unpacked_scratch_name(x->name);
 	snprintf(work, sizeof work, "%s.work", x->name);
 	x->dir = make(s->run, x->name, 0700);
@@ -58,8 +58,11 @@ int scratch_begin(struct scratch *x, const struct store *s, struct error *err)
 	if (x->fs >= 0)
 		x->work = make(s->run, work, 0700);
 	if (x->work < 0)
-		return error_sys(err, x->dir < 0 ? -x->dir : x->fs < 0 ? -x->fs : -x->work, "create a directory in %s/tmp",
-			s->path);
+		return error_sys(err,
+			x->dir < 0  ? -x->dir
+			: x->fs < 0 ? -x->fs
+				    : -x->work,
+			"create a directory in %s/tmp", s->path);
 	return 0;
 }
 
@@ -75,13 +78,13 @@ void scratch_end(struct scratch *x, const struct store *s)
 	snprintf(work, sizeof work, "%s.work", x->name);
 	store_remove_tree(s->run, work);
 	store_remove_tree(s->run, x->name);
-	*x = (struct scratch){ .dir = -1, .fs = -1, .work = -1 };
+	*x = (struct scratch){.dir = -1, .fs = -1, .work = -1};
 }
 
 static int clamp(int dir, const char *name, const struct stat *st, int64_t epoch)
 {
 	int64_t t = st->st_mtim.tv_sec > epoch ? epoch : st->st_mtim.tv_sec;
-	struct timespec times[2] = { { .tv_sec = t }, { .tv_sec = t } };
+	struct timespec times[2] = {{.tv_sec = t}, {.tv_sec = t}};
 
 	if (st->st_mtim.tv_sec == t && st->st_mtim.tv_nsec == 0)
 		return 0;
@@ -136,7 +139,7 @@ static int to_digest(void *opaque, const void *buf, size_t size, struct error *e
 static int hash_upper(int fs, struct digest *d, struct error *err)
 {
 	struct counted c;
-	struct tar_writer w = { .sink = to_digest, .opaque = &c };
+	struct tar_writer w = {.sink = to_digest, .opaque = &c};
 	int r;
 
 	if (digest_begin(&c.stream, DIGEST_SHA256) < 0)
@@ -165,11 +168,11 @@ int scratch_publish(struct scratch *x, const struct store *s, struct arena *a, i
 {
 	int r = clamp_tree(x->fs, epoch, 0);
 
-	if (r == 0 && futimens(x->fs, (struct timespec[]){ { .tv_sec = epoch }, { .tv_sec = epoch } }) < 0)
+	if (r == 0 && futimens(x->fs, (struct timespec[]){{.tv_sec = epoch}, {.tv_sec = epoch}}) < 0)
 		r = -errno;
 	if (r < 0)
 		return error_sys(err, -r, "set the times of a layer");
-	*layer = (struct build_layer){ 0 };
+	*layer = (struct build_layer){0};
 	r = hash_upper(x->fs, &layer->diff_id, err);
 	if (r < 0)
 		return r;
@@ -220,9 +223,10 @@ int layers_sync(const struct store *s, struct error *err)
 int layer_compress(const struct store *s, struct arena *a, enum codec codec, int level, const struct build_layer *layer,
 	struct descriptor *d, struct error *err)
 {
-	_cleanup_fd_ int fs = openat(s->layers, arena_printf(a, "%s/fs", layer->name), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_fd_ int fs =
+		openat(s->layers, arena_printf(a, "%s/fs", layer->name), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct layer_writer l;
-	struct tar_writer w = { .sink = layer_write, .opaque = &l };
+	struct tar_writer w = {.sink = layer_write, .opaque = &l};
 	struct digest diff_id;
 	int r;
 

@@ -46,7 +46,7 @@ static void put(struct lock_table *t, const char *kind, const char *name, const 
 		t->pins = arena_grow(&t->arena, t->pins, t->count * sizeof *p, (t->count + 1) * sizeof *p);
 		p = &t->pins[t->count++];
 	}
-	*p = (struct pin){ arena_strdup(&t->arena, kind), arena_strdup(&t->arena, name), arena_strdup(&t->arena, value) };
+	*p = (struct pin){arena_strdup(&t->arena, kind), arena_strdup(&t->arena, name), arena_strdup(&t->arena, value)};
 }
 
 static int read_file(struct lock_table *t, struct error *err)
@@ -66,7 +66,8 @@ static int read_file(struct lock_table *t, struct error *err)
 		if (*line == '#')
 			continue;
 		if (!value)
-			return error_set(err, ERR_CORRUPT, EINVAL, "lock file %s: \"%.80s\" is no entry", t->path, line);
+			return error_set(
+				err, ERR_CORRUPT, EINVAL, "lock file %s: \"%.80s\" is no entry", t->path, line);
 		*name++ = *value++ = '\0';
 		put(t, line, name, value);
 	}
@@ -135,7 +136,8 @@ int pins_save(struct builder *b, struct error *err)
 	if (t->count)
 		qsort(t->pins, t->count, sizeof *t->pins, compare);
 	for (size_t i = 0; i < t->count; i++)
-		text = arena_printf(&t->arena, "%s%s %s %s\n", text, t->pins[i].kind, t->pins[i].name, t->pins[i].value);
+		text = arena_printf(
+			&t->arena, "%s%s %s %s\n", text, t->pins[i].kind, t->pins[i].name, t->pins[i].value);
 	r = fd_replace_file(AT_FDCWD, t->path, text, strlen(text), 0644);
 	return r < 0 ? error_sys(err, -r, "write the lock file %s", t->path) : 0;
 }

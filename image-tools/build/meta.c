@@ -17,7 +17,8 @@
 
 void history_add(struct build_stage *s, const char *text, bool layer)
 {
-	struct history_entry h = { .created = s->b->created, .created_by = text, .comment = COMMENT, .empty_layer = !layer };
+	struct history_entry h = {
+		.created = s->b->created, .created_by = text, .comment = COMMENT, .empty_layer = !layer};
 	size_t n = s->config.history_count;
 	struct history_entry *entries = arena_array(&s->arena, struct history_entry, n + 1);
 
@@ -41,7 +42,7 @@ const char *list_value(const struct string_list *l, const char *name)
 void list_set(struct arena *a, struct string_list *l, const char *name, const char *value)
 {
 	const char *text = arena_printf(a, "%s=%s", name, value);
-	struct string_list copy = { 0 };
+	struct string_list copy = {0};
 	size_t n = strlen(name);
 	bool done = false;
 
@@ -94,16 +95,16 @@ static const char *quoted(struct arena *a, const struct string_list *l)
 
 static void duplicate_list(struct arena *a, struct string_list *to, const struct string_list *from)
 {
-	*to = (struct string_list){ 0 };
+	*to = (struct string_list){0};
 	for (size_t i = 0; i < from->count; i++)
 		string_list_add(a, to, from->items[i]);
 }
 
-static const char *const default_shell[] = { "/bin/sh", "-c" };
+static const char *const default_shell[] = {"/bin/sh", "-c"};
 
 static void command_line(struct build_stage *s, const struct dockerfile_command *c, struct string_list *out)
 {
-	*out = (struct string_list){ 0 };
+	*out = (struct string_list){0};
 	if (c->shell) {
 		const struct string_list *shell = &s->config.config.shell;
 
@@ -246,13 +247,13 @@ static void healthcheck(struct build_stage *s, const struct dockerfile_instructi
 {
 	const struct dockerfile_health *h = &in->health;
 	struct arena *a = &s->arena;
-	struct string_list test = { 0 };
+	struct string_list test = {0};
 	struct json_writer w;
 	const struct {
 		const char *name;
 		int64_t value;
-	} numbers[] = { { "Interval", h->interval }, { "Timeout", h->timeout }, { "StartPeriod", h->start_period },
-		{ "StartInterval", h->start_interval }, { "Retries", h->retries } };
+	} numbers[] = {{"Interval", h->interval}, {"Timeout", h->timeout}, {"StartPeriod", h->start_period},
+		{"StartInterval", h->start_interval}, {"Retries", h->retries}};
 
 	string_list_add(a, &test, h->none ? "NONE" : in->command.shell ? "CMD-SHELL" : "CMD");
 	for (size_t i = 0; !h->none && i < in->command.args.count; i++)
@@ -268,9 +269,12 @@ static void healthcheck(struct build_stage *s, const struct dockerfile_instructi
 			json_write_member_i64(&w, numbers[i].name, numbers[i].value);
 	json_write_end_object(&w);
 	s->config.config.healthcheck = json_writer_finish(&w, NULL);
-	history_add(s, arena_printf(a, "HEALTHCHECK {Test:[%s] Interval:%s Timeout:%s StartPeriod:%s StartInterval:%s Retries:%lld}",
-		join(a, &test, " "), duration(a, h->interval), duration(a, h->timeout), duration(a, h->start_period),
-		duration(a, h->start_interval), (long long)h->retries), false);
+	history_add(s,
+		arena_printf(a,
+			"HEALTHCHECK {Test:[%s] Interval:%s Timeout:%s StartPeriod:%s StartInterval:%s Retries:%lld}",
+			join(a, &test, " "), duration(a, h->interval), duration(a, h->timeout),
+			duration(a, h->start_period), duration(a, h->start_interval), (long long)h->retries),
+		false);
 }
 
 int meta_apply(struct build_stage *s, const struct dockerfile_instruction *in, struct error *err)
@@ -320,7 +324,7 @@ int meta_apply(struct build_stage *s, const struct dockerfile_instruction *in, s
 		command_line(s, &in->command, &c->entrypoint);
 		/* A command of the base was meant for the base's entrypoint. */
 		if (!s->cmd_set)
-			c->cmd = (struct string_list){ 0 };
+			c->cmd = (struct string_list){0};
 		history_add(s, arena_printf(a, "ENTRYPOINT %s", quoted(a, &c->entrypoint)), false);
 		break;
 	case DOCKERFILE_HEALTHCHECK:

@@ -22,8 +22,8 @@
 #include "base/path.h"
 #include "image-tools/build/internal.h"
 
-static const char *const types[] = { "bind", "cache", "tmpfs", "secret", "ssh" };
-static const char *const sharings[] = { "shared", "private", "locked" };
+static const char *const types[] = {"bind", "cache", "tmpfs", "secret", "ssh"};
+static const char *const sharings[] = {"shared", "private", "locked"};
 
 static const char *target_of(const struct run_request *q, const struct dockerfile_mount *m)
 {
@@ -43,8 +43,8 @@ static bool is_scratch(const struct dockerfile_mount *m)
 }
 
 /* The tree a mount takes from; *c is closed by the caller when *own. */
-static int open_source(struct run_request *q, const struct dockerfile_mount *m, struct context *c, bool *own,
-	struct error *err)
+static int open_source(
+	struct run_request *q, const struct dockerfile_mount *m, struct context *c, bool *own, struct error *err)
 {
 	struct builder *b = q->stage->b;
 	struct build_stage *from;
@@ -75,7 +75,9 @@ static int add_content(struct run_request *q, const struct dockerfile_mount *m, 
 		return r;
 	r = context_digest(&c, m->source ? m->source : "", &d, err);
 	if (r == 0)
-		key_add(k, arena_printf(a, "mount content of %s%s%s", m->from ? m->from : "", m->from ? ":" : "", m->source ? m->source : ""),
+		key_add(k,
+			arena_printf(a, "mount content of %s%s%s", m->from ? m->from : "", m->from ? ":" : "",
+				m->source ? m->source : ""),
 			digest_string(a, &d));
 	if (own)
 		context_close(&c);
@@ -93,10 +95,14 @@ int mounts_key(struct run_request *q, struct key *k, bool content, bool *has_sta
 		struct build_stage *from = NULL;
 
 		/* Of a cache mount only its place counts; of a secret everything but its value. */
-		key_add(k, arena_printf(a, "mount %s", target ? target : m->id ? m->id : "?"),
-			arena_printf(a, "%s%s id=%s env=%s mode=%o uid=%u gid=%u size=%lld", types[m->type], m->read_only ? " ro" : "",
-				m->type == DOCKERFILE_CACHE || !m->id ? "" : m->id, m->env ? m->env : "", m->mode, m->uid, m->gid,
-				(long long)m->size));
+		key_add(k,
+			arena_printf(a, "mount %s",
+				target	? target
+				: m->id ? m->id
+					: "?"),
+			arena_printf(a, "%s%s id=%s env=%s mode=%o uid=%u gid=%u size=%lld", types[m->type],
+				m->read_only ? " ro" : "", m->type == DOCKERFILE_CACHE || !m->id ? "" : m->id,
+				m->env ? m->env : "", m->mode, m->uid, m->gid, (long long)m->size));
 		if (m->type != DOCKERFILE_BIND || is_scratch(m))
 			continue;
 		if (m->from && *m->from) {
@@ -107,7 +113,8 @@ int mounts_key(struct run_request *q, struct key *k, bool content, bool *has_sta
 		}
 		if (from && from->kind != STAGE_CONTEXT && !content) {
 			*has_stages = true;
-			key_add(k, arena_printf(a, "mount stage %s", target), arena_printf(a, "%s:%s", stage_chain(from, a), m->source ? m->source : ""));
+			key_add(k, arena_printf(a, "mount stage %s", target),
+				arena_printf(a, "%s:%s", stage_chain(from, a), m->source ? m->source : ""));
 		} else {
 			r = add_content(q, m, k, err);
 		}
@@ -135,7 +142,8 @@ static const char *place(struct run_request *q, int source, struct error *err)
 	int made = fstat(fd, &st) < 0 ? -1 : S_ISDIR(st.st_mode) ? mkdir(path, 0700) : mknod(path, S_IFREG | 0600, 0);
 
 	if (made == 0)
-		tree = (int)syscall(SYS_open_tree, fd, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+		tree = (int)syscall(
+			SYS_open_tree, fd, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
 	if (tree < 0 || syscall(SYS_move_mount, tree, "", AT_FDCWD, path, MOVE_MOUNT_F_EMPTY_PATH) < 0) {
 		error_sys(err, errno, "bind the source of a mount to %s", path);
 		return NULL;
@@ -166,13 +174,14 @@ static int writable_view(struct run_request *q, int lower, struct error *err)
 	if (!base)
 		return -EIO;
 	root = arena_printf(&s->arena, "%s/root", base);
-	if (mkdir(arena_printf(&s->arena, "%s/upper", base), 0755) < 0 || mkdir(arena_printf(&s->arena, "%s/work", base), 0700) < 0 ||
-		mkdir(root, 0755) < 0)
+	if (mkdir(arena_printf(&s->arena, "%s/upper", base), 0755) < 0 ||
+		mkdir(arena_printf(&s->arena, "%s/work", base), 0700) < 0 || mkdir(root, 0755) < 0)
 		return error_sys(err, errno, "create a directory in %s", base);
 	fs = (int)syscall(SYS_fsopen, "overlay", FSOPEN_CLOEXEC);
 	snprintf(path, sizeof path, "/proc/self/fd/%d", lower);
-	const char *const options[][2] = { { "source", "oci-image" }, { "lowerdir", path },
-		{ "upperdir", arena_printf(&s->arena, "%s/upper", base) }, { "workdir", arena_printf(&s->arena, "%s/work", base) } };
+	const char *const options[][2] = {{"source", "oci-image"}, {"lowerdir", path},
+		{"upperdir", arena_printf(&s->arena, "%s/upper", base)},
+		{"workdir", arena_printf(&s->arena, "%s/work", base)}};
 
 	for (size_t i = 0; r == 0 && i < 4; i++)
 		if (syscall(SYS_fsconfig, fs, FSCONFIG_SET_STRING, options[i][0], options[i][1], 0) < 0)
@@ -254,7 +263,7 @@ static int bind_mount(struct run_request *q, const struct dockerfile_mount *m, c
 	if (!path)
 		return -EIO;
 	string_list_add(a, S_ISDIR(st.st_mode) ? &q->directories : &q->files, target);
-	add(q, (struct bundle_mount){ target, "bind", path, { "rbind", "rprivate", m->read_only ? "ro" : "rw" } });
+	add(q, (struct bundle_mount){target, "bind", path, {"rbind", "rprivate", m->read_only ? "ro" : "rw"}});
 	return 0;
 }
 
@@ -279,7 +288,8 @@ static int fill_cache(struct run_request *q, const struct dockerfile_mount *m, i
 static int cache_directory(struct run_request *q, const struct dockerfile_mount *m, const char *name, struct error *err)
 {
 	struct builder *b = q->stage->b;
-	_cleanup_fd_ int mounts = openat(b->cache.dir, "mounts", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW), dir = -1;
+	_cleanup_fd_ int mounts = openat(b->cache.dir, "mounts", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW),
+			 dir = -1;
 	bool fresh = mkdirat(mounts, name, 0755) == 0;
 	int r = 0;
 
@@ -335,7 +345,7 @@ static int cache_mount(struct run_request *q, const struct dockerfile_mount *m, 
 	if (!path)
 		return -EIO;
 	string_list_add(a, &q->directories, target);
-	add(q, (struct bundle_mount){ target, "bind", path, { "rbind", "rprivate", m->read_only ? "ro" : "rw" } });
+	add(q, (struct bundle_mount){target, "bind", path, {"rbind", "rprivate", m->read_only ? "ro" : "rw"}});
 	return 0;
 }
 
@@ -359,7 +369,8 @@ static const char *field(struct arena *a, const char *text, const char *key)
 const char *secret_value(struct builder *b, struct arena *a, const char *id, size_t *len, struct error *err)
 {
 	for (size_t i = 0; i < b->o->secrets.count; i++) {
-		const char *text = b->o->secrets.items[i], *have = field(a, text, "id"), *source = field(a, text, "src");
+		const char *text = b->o->secrets.items[i], *have = field(a, text, "id"),
+			   *source = field(a, text, "src");
 		const char *env = field(a, text, "env"), *type = field(a, text, "type"), *value;
 		_cleanup_fd_ int fd = -1;
 		char *buf;
@@ -392,11 +403,11 @@ const char *secret_value(struct builder *b, struct arena *a, const char *id, siz
 	return NULL;
 }
 
-static int secret_mount(struct run_request *q, const struct dockerfile_mount *m, const char *target, size_t number,
-	struct error *err)
+static int secret_mount(
+	struct run_request *q, const struct dockerfile_mount *m, const char *target, size_t number, struct error *err)
 {
 	struct arena *a = &q->stage->arena;
-	struct error why = { 0 };
+	struct error why = {0};
 	size_t len = 0;
 	const char *value = secret_value(q->stage->b, a, m->id, &len, &why), *path;
 	_cleanup_fd_ int fd = -1;
@@ -420,10 +431,11 @@ static int secret_mount(struct run_request *q, const struct dockerfile_mount *m,
 		target = arena_printf(a, "/run/secrets/%s", m->id);
 	path = arena_printf(a, "%s/secret.%zu", q->bundle, number);
 	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (fd < 0 || fd_write_all(fd, value, len) < 0 || fchown(fd, m->uid, m->gid) < 0 || fchmod(fd, m->mode & 07777) < 0)
+	if (fd < 0 || fd_write_all(fd, value, len) < 0 || fchown(fd, m->uid, m->gid) < 0 ||
+		fchmod(fd, m->mode & 07777) < 0)
 		return error_sys(err, errno, "write secret %s", m->id);
 	string_list_add(a, &q->files, target);
-	add(q, (struct bundle_mount){ target, "bind", path, { "bind", "rprivate", "ro", "nosuid", "nodev", "noexec" } });
+	add(q, (struct bundle_mount){target, "bind", path, {"bind", "rprivate", "ro", "nosuid", "nodev", "noexec"}});
 	return 0;
 }
 
@@ -441,8 +453,8 @@ static const char *agent_socket(struct builder *b, struct arena *a, const char *
 	return NULL;
 }
 
-static int ssh_mount(struct run_request *q, const struct dockerfile_mount *m, const char *target, size_t number,
-	struct error *err)
+static int ssh_mount(
+	struct run_request *q, const struct dockerfile_mount *m, const char *target, size_t number, struct error *err)
 {
 	struct arena *a = &q->stage->arena;
 	const char *id = m->id ? m->id : "default", *path = agent_socket(q->stage->b, a, id);
@@ -466,7 +478,7 @@ static int ssh_mount(struct run_request *q, const struct dockerfile_mount *m, co
 		target = arena_printf(a, "/run/buildkit/ssh_agent.%zu", number);
 	string_list_add(a, &q->files, target);
 	string_list_add(a, &q->secret_env, arena_printf(a, "SSH_AUTH_SOCK=%s", target));
-	add(q, (struct bundle_mount){ target, "bind", path, { "bind", "rprivate", "rw" } });
+	add(q, (struct bundle_mount){target, "bind", path, {"bind", "rprivate", "rw"}});
 	return 0;
 }
 
@@ -476,9 +488,15 @@ int mounts_prepare(struct run_request *q, struct error *err)
 	size_t agents = 0;
 	int r = 0;
 
-	if (q->stage->b->o->shm_size)
-		add(q, (struct bundle_mount){ "/dev/shm", "tmpfs", "shm", { "nosuid", "noexec", "nodev", "mode=1777",
-			arena_printf(a, "size=%s", q->stage->b->o->shm_size) } });
+	if (q->stage->b->o->shm_size) {
+		int64_t bytes;
+
+		r = dockerfile_parse_size(q->stage->b->o->shm_size, &bytes, err);
+		if (r < 0)
+			return error_wrap(err, "--shm-size");
+		add(q, (struct bundle_mount){ "/dev/shm", "tmpfs", "shm",
+			       { "nosuid", "noexec", "nodev", "mode=1777", arena_printf(a, "size=%lld", (long long)bytes) } });
+	}
 	for (size_t i = 0; r == 0 && i < q->in->mounts_count; i++) {
 		const struct dockerfile_mount *m = &q->in->mounts[i];
 		const char *target = target_of(q, m);
@@ -494,9 +512,12 @@ int mounts_prepare(struct run_request *q, struct error *err)
 			break;
 		case DOCKERFILE_TMPFS:
 			string_list_add(a, &q->directories, target);
-			add(q, (struct bundle_mount){ target, "tmpfs", "tmpfs", { "nosuid", "nodev",
-				m->size ? arena_printf(a, "size=%lld", (long long)m->size) : m->read_only ? "ro" : NULL,
-				m->size && m->read_only ? "ro" : NULL } });
+			add(q, (struct bundle_mount){target, "tmpfs", "tmpfs",
+				       {"nosuid", "nodev",
+					       m->size	      ? arena_printf(a, "size=%lld", (long long)m->size)
+					       : m->read_only ? "ro"
+							      : NULL,
+					       m->size && m->read_only ? "ro" : NULL}});
 			break;
 		case DOCKERFILE_SECRET:
 			r = secret_mount(q, m, target, i, err);

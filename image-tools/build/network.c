@@ -69,9 +69,12 @@ static int furnish(struct builder *b, struct error *err)
 	if (holder < 0)
 		return error_sys(err, -holder, "make a network namespace");
 	b->network_fd = open(arena_printf(&a, "/proc/%d/ns/net", (int)holder), O_RDONLY | O_CLOEXEC);
-	b->network_bundle = sandbox_directory(b, b->arena, err);
+	pthread_mutex_lock(&b->lock);
+	b->network_bundle = sandbox_directory(b, &b->shared, err);
+	pthread_mutex_unlock(&b->lock);
 	state = arena_printf(&a, "{\"id\":\"build-%d\",\"pid\":%d}", (int)getpid(), (int)holder);
-	r = !b->network_bundle || b->network_fd < 0 ? -EIO : network_add(b->network_bundle, state, strlen(state), &a, err);
+	r = !b->network_bundle || b->network_fd < 0 ? -EIO
+						    : network_add(b->network_bundle, state, strlen(state), &a, err);
 	arena_free(&a);
 	/* The descriptor keeps the namespace. */
 	kill(holder, SIGKILL);
@@ -89,10 +92,13 @@ int network_prepare(struct builder *b, const char **path, struct error *err)
 			b->network = "host";
 		} else {
 			r = furnish(b, err);
-			if (r == 0)
-				b->network = arena_printf(b->arena, "/proc/%d/fd/%d", (int)getpid(), b->network_fd);
-			else
+			if (r == 0) {
+				pthread_mutex_lock(&b->lock);
+				b->network = arena_printf(&b->shared, "/proc/%d/fd/%d", (int)getpid(), b->network_fd);
+				pthread_mutex_unlock(&b->lock);
+			} else {
 				error_hint(err, "--network host or --network none does without");
+			}
 		}
 	}
 	*path = b->network && *b->network == '/' ? b->network : NULL;

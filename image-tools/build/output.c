@@ -25,24 +25,25 @@ struct output {
 
 static int parse_output(struct arena *a, const char *text, struct output *o, struct error *err)
 {
-	static const char *const types[] = { "image", "oci", "docker", "tar", "local", "bundle", NULL };
+	static const char *const types[] = {"image", "oci", "docker", "tar", "local", "bundle", NULL};
 	char *copy = arena_strdup(a, text), *save = NULL;
 	bool known = false;
 
-	*o = (struct output){ 0 };
+	*o = (struct output){0};
 	if (!strchr(text, '=') && strcmp(text, "-") != 0) {
-		*o = (struct output){ "local", text, true };
+		*o = (struct output){"local", text, true};
 		return 0;
 	}
 	if (strcmp(text, "-") == 0) {
-		*o = (struct output){ "tar", "-", false };
+		*o = (struct output){"tar", "-", false};
 		return 0;
 	}
 	for (char *word = strtok_r(copy, ",", &save); word; word = strtok_r(NULL, ",", &save)) {
 		char *value = strchr(word, '=');
 
 		if (!value)
-			return error_set(err, ERR_USAGE, EINVAL, "--output %s: KEY=VALUE expected instead of \"%s\"", text, word);
+			return error_set(err, ERR_USAGE, EINVAL, "--output %s: KEY=VALUE expected instead of \"%s\"",
+				text, word);
 		*value++ = '\0';
 		if (strcmp(word, "type") == 0)
 			o->type = value;
@@ -51,12 +52,14 @@ static int parse_output(struct arena *a, const char *text, struct output *o, str
 		else if (strcmp(word, "tar") == 0)
 			o->directory = strcmp(value, "false") == 0;
 		else
-			return error_set(err, ERR_USAGE, EINVAL, "--output %s: unknown key \"%s\"; type, dest or tar expected", text, word);
+			return error_set(err, ERR_USAGE, EINVAL,
+				"--output %s: unknown key \"%s\"; type, dest or tar expected", text, word);
 	}
 	for (size_t i = 0; o->type && types[i]; i++)
 		known |= strcmp(o->type, types[i]) == 0;
 	if (!known)
-		return error_set(err, ERR_USAGE, EINVAL, "--output %s: type=oci, docker, tar, local, bundle or image expected", text);
+		return error_set(err, ERR_USAGE, EINVAL,
+			"--output %s: type=oci, docker, tar, local, bundle or image expected", text);
 	if (!o->destination && strcmp(o->type, "image") != 0) {
 		if (strcmp(o->type, "local") == 0 || strcmp(o->type, "bundle") == 0)
 			return error_set(err, ERR_USAGE, EINVAL, "--output %s: dest=DIRECTORY is missing", text);
@@ -97,7 +100,7 @@ static void *compress(void *opaque)
 		size_t i = atomic_fetch_add(&c->next, 1);
 		struct arena a = ARENA_INIT;
 		struct build_layer *layer;
-		struct error err = { 0 };
+		struct error err = {0};
 		struct descriptor d;
 		int r = 0;
 
@@ -116,8 +119,8 @@ static void *compress(void *opaque)
 			c->result = r;
 			*c->err = err;
 		} else if (r == 0) {
-			layer->blob = descriptor_make(&c->s->arena, arena_strdup(&c->s->arena, d.media_type), &d.digest,
-				(uint64_t)d.size);
+			layer->blob = descriptor_make(
+				&c->s->arena, arena_strdup(&c->s->arena, d.media_type), &d.digest, (uint64_t)d.size);
 		}
 		pthread_mutex_unlock(&c->lock);
 		arena_free(&a);
@@ -126,7 +129,7 @@ static void *compress(void *opaque)
 
 static int compress_all(struct builder *b, struct build_stage *s, struct error *err)
 {
-	struct compression c = { .b = b, .s = s, .codec = CODEC_GZIP, .err = err, .lock = PTHREAD_MUTEX_INITIALIZER };
+	struct compression c = {.b = b, .s = s, .codec = CODEC_GZIP, .err = err, .lock = PTHREAD_MUTEX_INITIALIZER};
 	pthread_t threads[64];
 	unsigned int n = 0;
 	size_t missing = 0;
@@ -137,7 +140,8 @@ static int compress_all(struct builder *b, struct build_stage *s, struct error *
 	c.name = arena_printf(&s->arena, "%d-%d", (int)c.codec, c.level);
 	for (size_t i = 0; i < s->layers_count; i++)
 		missing += !s->layers[i].blob.digest.algorithm;
-	while (missing > 1 && n < missing - 1 && n + 1 < b->jobs && n < 64 && pthread_create(&threads[n], NULL, compress, &c) == 0)
+	while (missing > 1 && n < missing - 1 && n + 1 < b->jobs && n < 64 &&
+		pthread_create(&threads[n], NULL, compress, &c) == 0)
 		n++;
 	compress(&c);
 	while (n > 0)
@@ -149,7 +153,7 @@ static int compress_all(struct builder *b, struct build_stage *s, struct error *
 
 static int to_writer(struct build_stage *s, size_t base, struct layer_writer *l, struct error *err)
 {
-	struct tar_writer w = { .sink = layer_write, .opaque = l };
+	struct tar_writer w = {.sink = layer_write, .opaque = l};
 	const char **names = arena_array(&s->arena, const char *, s->layers_count + 1);
 	_cleanup_fd_ int before = -1, now = -1;
 
@@ -169,7 +173,7 @@ static int squash(struct builder *b, struct build_stage *s, struct error *err)
 {
 	size_t base = b->o->squash == BUILD_SQUASH_ALL ? 0 : s->base_layers;
 	enum codec codec = CODEC_GZIP;
-	struct build_layer one = { 0 };
+	struct build_layer one = {0};
 	struct layer_writer l;
 	int level = 0, r = b->o->compress ? codec_parse(b->o->compress, &codec, &level, err) : 0;
 
@@ -209,19 +213,22 @@ static int squash(struct builder *b, struct build_stage *s, struct error *err)
 
 /* --- the image ---------------------------------------------------------------------------------------------------- */
 
-static int set_pairs(struct arena *a, const struct string_list *l, struct string_map *m, const char *option, struct error *err)
+static int set_pairs(
+	struct arena *a, const struct string_list *l, struct string_map *m, const char *option, struct error *err)
 {
 	for (size_t i = 0; i < l->count; i++) {
 		const char *text = l->items[i], *equals = strchr(text, '=');
 
 		if (equals == text)
 			return error_set(err, ERR_USAGE, EINVAL, "--%s \"%.80s\": KEY=VALUE expected", option, text);
-		string_map_set(a, m, equals ? arena_strndup(a, text, (size_t)(equals - text)) : text, equals ? equals + 1 : "");
+		string_map_set(a, m, equals ? arena_strndup(a, text, (size_t)(equals - text)) : text,
+			equals ? equals + 1 : "");
 	}
 	return 0;
 }
 
-static int make_image(struct builder *b, struct build_stage *s, struct descriptor *d, struct image *image, struct error *err)
+static int make_image(
+	struct builder *b, struct build_stage *s, struct descriptor *d, struct image *image, struct error *err)
 {
 	struct arena *a = &s->arena;
 	int r = b->o->squash ? squash(b, s, err) : 0;
@@ -230,10 +237,10 @@ static int make_image(struct builder *b, struct build_stage *s, struct descripto
 		r = compress_all(b, s, err);
 	if (r < 0)
 		return r;
-	*image = (struct image){ .config = s->config };
+	*image = (struct image){.config = s->config};
 	image->config.created = b->created;
 	image->config.rootfs_type = "layers";
-	image->config.diff_id_texts = (struct string_list){ 0 };
+	image->config.diff_id_texts = (struct string_list){0};
 	image->manifest.layers = arena_array(a, struct descriptor, s->layers_count + 1);
 	for (size_t i = 0; i < s->layers_count; i++) {
 		image->manifest.layers[i] = s->layers[i].blob;
@@ -246,7 +253,8 @@ static int make_image(struct builder *b, struct build_stage *s, struct descripto
 	return r < 0 ? r : image_store(&b->p->store.layout, a, image, d, err);
 }
 
-/* --- outputs ------------------------------------------------------------------------------------------------------- */
+/* --- outputs -------------------------------------------------------------------------------------------------------
+ */
 
 static int sink_fd(void *opaque, const void *buf, size_t size, struct error *err)
 {
@@ -258,15 +266,15 @@ static int sink_fd(void *opaque, const void *buf, size_t size, struct error *err
 static int write_tar(struct build_stage *s, const char *destination, struct error *err)
 {
 	_cleanup_fd_ int out = -1, root = -1;
-	struct tar_writer w = { .sink = sink_fd, .opaque = &out };
+	struct tar_writer w = {.sink = sink_fd, .opaque = &out};
 	struct context c;
 	int r = stage_context(s, &c, err);
 
 	if (r < 0)
 		return r;
 	root = c.root;
-	out = strcmp(destination, "-") == 0 ? fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3) :
-					      open(destination, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	out = strcmp(destination, "-") == 0 ? fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3)
+					    : open(destination, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
 	return out < 0 ? error_sys(err, errno, "create %s", destination) : diff_write_tree(root, &w, err);
 }
 
@@ -275,8 +283,8 @@ static int write_local(struct builder *b, const struct image *made, const struct
 {
 	_cleanup_fd_ int root = -1;
 	struct image image;
-	int r = image_load(&b->p->store.layout, b->arena, d, &(struct platform){ made->config.os, made->config.architecture,
-		made->config.variant }, &image, err);
+	int r = image_load(&b->p->store.layout, b->arena, d,
+		&(struct platform){made->config.os, made->config.architecture, made->config.variant}, &image, err);
 
 	if (r < 0)
 		return r;
@@ -288,10 +296,10 @@ static int write_local(struct builder *b, const struct image *made, const struct
 	return unpacked_flat(&b->p->store, &image, root, b->userns, err);
 }
 
-static int write_archive(struct builder *b, const struct output *o, const struct descriptor *d, const char *name,
-	struct error *err)
+static int write_archive(
+	struct builder *b, const struct output *o, const struct descriptor *d, const char *name, struct error *err)
 {
-	struct location where = { .kind = LOCATION_ARCHIVE, .path = o->destination, .name = name };
+	struct location where = {.kind = LOCATION_ARCHIVE, .path = o->destination, .name = name};
 	struct descriptor plain = *d;
 
 	if (o->directory) {
@@ -303,12 +311,12 @@ static int write_archive(struct builder *b, const struct output *o, const struct
 	return archive_write_images(b->p, &b->p->store.layout, &plain, &name, 1, &where, o->type, err);
 }
 
-static int write_bundle(struct builder *b, const struct descriptor *d, const char *name, const char *destination,
-	struct error *err)
+static int write_bundle(
+	struct builder *b, const struct descriptor *d, const char *name, const char *destination, struct error *err)
 {
-	struct store_image image = { .name = name, .descriptor = *d };
+	struct store_image image = {.name = name, .descriptor = *d};
 	/* A tree of its own: the build's mounts end with it. */
-	struct bundle_options options = { .flat = true, .net = geteuid() == 0 ? "none" : "host", .hostname = "bundle" };
+	struct bundle_options options = {.flat = true, .net = geteuid() == 0 ? "none" : "host", .hostname = "bundle"};
 
 	return bundle_unpack(&b->p->store, &image, destination, NULL, &options, err);
 }
@@ -327,8 +335,8 @@ static int write_output(struct builder *b, struct build_stage *s, const struct o
 	return write_archive(b, o, d, name, err);
 }
 
-static int write_metadata(struct builder *b, const struct image *image, const struct descriptor *d, const char *name,
-	struct error *err)
+static int write_metadata(
+	struct builder *b, const struct image *image, const struct descriptor *d, const char *name, struct error *err)
 {
 	struct json_writer w;
 	const char *text;
@@ -374,12 +382,22 @@ static int name_image(struct builder *b, const struct descriptor *d, const char 
 	return r;
 }
 
+/* Without name and output it is found by its digest. */
+static int keep_unnamed(struct builder *b, const struct descriptor *d, struct error *err)
+{
+	struct store_image have;
+
+	if (b->o->tags.count || b->o->outputs.count || store_find(&b->p->store, d->digest_text, &have, NULL) == 0)
+		return 0;
+	return layout_set_name(&b->p->store.layout, b->arena, "", d, err);
+}
+
 static int push_all(struct builder *b, const struct descriptor *d, struct error *err)
 {
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < b->o->tags.count; i++) {
-		struct location to = { .kind = LOCATION_REGISTRY };
+		struct location to = {.kind = LOCATION_REGISTRY};
 
 		r = reference_parse(b->arena, b->o->tags.items[i], &to.ref, err);
 		if (r == 0)
@@ -398,6 +416,8 @@ int output_write(struct builder *b, struct build_stage *s, struct error *err)
 
 	if (r == 0)
 		r = name_image(b, &d, &name, err);
+	if (r == 0)
+		r = keep_unnamed(b, &d, err);
 	for (size_t i = 0; r == 0 && i < b->o->outputs.count; i++) {
 		struct output o;
 

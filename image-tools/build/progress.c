@@ -184,8 +184,8 @@ static struct step *find(struct build_progress *p, int number)
 }
 
 /* One event as JSON; with quiet, nothing. */
-static void json_event(const struct build_progress *p, const struct step *s, const char *event, const char *key,
-	const char *value)
+static void json_event(
+	const struct build_progress *p, const struct step *s, const char *event, const char *key, const char *value)
 {
 	struct arena a = ARENA_INIT;
 	struct json_writer w;
@@ -294,7 +294,8 @@ void build_progress_end(struct build_progress *p, int step, const char *result)
 			put_clean(s->label, columns() - 10);
 			fputs(" ", stderr);
 			put_clean(s->text, columns() - 12 - (int)strlen(s->label));
-			fprintf(stderr, "%s\n", strcmp(result, "DONE") == 0 || !timed ? "" : " \033[1;31mfailed\033[0m");
+			fprintf(stderr, "%s\n",
+				strcmp(result, "DONE") == 0 || !timed ? "" : " \033[1;31mfailed\033[0m");
 			draw(p);
 		} else if (p->mode == BUILD_PROGRESS_PLAIN) {
 			fprintf(stderr, "#%d %s", step, result);
@@ -331,28 +332,23 @@ void build_progress_note(struct build_progress *p, int step, const char *fmt, ..
 	pthread_mutex_unlock(&p->lock);
 }
 
-char *build_progress_tail(struct build_progress *p, int step)
+void build_progress_failure(struct build_progress *p, int step)
 {
-	char *text = NULL;
-	size_t size = 0;
 	struct step *s;
-	FILE *f = open_memstream(&text, &size);
 
 	pthread_mutex_lock(&p->lock);
 	s = find(p, step);
-	if (f && s) {
+	if (s && (p->mode == BUILD_PROGRESS_TERMINAL || p->mode == BUILD_PROGRESS_QUIET)) {
 		size_t n = s->lines < TAIL_LINES ? s->lines : TAIL_LINES;
 
-		for (size_t i = s->lines - n; i < s->lines; i++)
-			fprintf(f, "%s\n", s->tail[i % TAIL_LINES]);
-		fwrite(s->line, 1, s->line_length, f);
+		erase(p);
+		for (size_t i = s->lines - n; i < s->lines; i++) {
+			fputs("         ", stderr);
+			put_clean(s->tail[i % TAIL_LINES], 1 << 20);
+			fputc('\n', stderr);
+		}
+		if (p->mode == BUILD_PROGRESS_TERMINAL)
+			draw(p);
 	}
 	pthread_mutex_unlock(&p->lock);
-	if (f)
-		fclose(f);
-	if (size == 0) {
-		free(text);
-		return NULL;
-	}
-	return text;
 }

@@ -19,8 +19,9 @@ void build_progress_output(struct build_progress *p, int step, const char *text,
 /* result: "DONE", "CACHED", "ERROR", "CANCELED". */
 void build_progress_end(struct build_progress *p, int step, const char *result);
 /* A line that belongs to a step (why it missed the cache), or to none (step 0). */
-void build_progress_note(struct build_progress *p, int step, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
-/* The last lines of a step's output, for an error message; malloc'ed, NULL when there was none. */
-char *build_progress_tail(struct build_progress *p, int step);
+void build_progress_note(struct build_progress *p, int step, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+/* The last lines of a failed step, where they are not on the screen already. */
+void build_progress_failure(struct build_progress *p, int step);
 
 #endif

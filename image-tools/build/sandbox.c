@@ -108,12 +108,15 @@ int sandbox_overlay(struct build_stage *s, const char *stub, struct scratch *x, 
 	for (size_t i = 0; i < s->layers_count; i++)
 		names[n++] = s->layers[i].name;
 	/* The merged root shows the upper directory's owner and mode: take the top layer's. */
-	if (x && s->layers_count && fstatat(s->store.layers, arena_printf(&s->arena, "%s/fs", names[n - 1]), &st, 0) == 0) {
+	if (x && s->layers_count &&
+		fstatat(s->store.layers, arena_printf(&s->arena, "%s/fs", names[n - 1]), &st, 0) == 0) {
 		(void)!fchown(x->fs, st.st_uid, st.st_gid);
 		(void)!fchmod(x->fs, st.st_mode & 07777);
 	}
-	mount = x ? unpacked_overlay_volatile(&s->store, names, n, x->fs, x->work, err) :
-			  unpacked_overlay(&s->store, names, n, -1, -1, err);
+	mount = x ? unpacked_overlay_volatile(&s->store, names, n, x->fs, x->work, err)
+		  : unpacked_overlay(&s->store, names, n, -1, -1, err);
+	if (mount == -EINVAL && x)
+		error_hint(err, "the store must be on a file system that overlayfs can write to (ext4, xfs, tmpfs); --store names another place");
 	if (mount < 0)
 		return mount;
 	if (syscall(SYS_move_mount, mount, "", AT_FDCWD, path, MOVE_MOUNT_F_EMPTY_PATH) < 0)
@@ -133,7 +136,8 @@ int sandbox_detach(const char *path)
 
 static int write_file(struct run_request *q, const char *name, const char *text, mode_t mode, struct error *err)
 {
-	int fd = open(arena_printf(&q->stage->arena, "%s/%s", q->bundle, name), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+	int fd = open(arena_printf(&q->stage->arena, "%s/%s", q->bundle, name), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
+		mode);
 	int r = fd < 0 ? -errno : fd_write_all(fd, text, strlen(text));
 
 	cleanup_fd(&fd);
@@ -154,7 +158,8 @@ static int add_etc(struct run_request *q, struct error *err)
 {
 	struct build_stage *s = q->stage;
 	struct arena *a = &s->arena;
-	const char *hosts = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n127.0.1.1\t" HOSTNAME "\n";
+	const char *hosts =
+		"127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n127.0.1.1\t" HOSTNAME "\n";
 	_cleanup_fd_ int fd = open("/etc/resolv.conf", O_RDONLY | O_CLOEXEC);
 	char *resolv = NULL;
 	int r;
@@ -169,9 +174,10 @@ static int add_etc(struct run_request *q, struct error *err)
 	r = write_file(q, "resolv.conf", resolv, 0644, err);
 	if (r == 0)
 		r = write_file(q, "hosts", hosts, 0644, err);
-	add_mount(q, (struct bundle_mount){ "/etc/resolv.conf", "bind", arena_printf(a, "%s/resolv.conf", q->bundle),
-		{ "bind", "rprivate" } });
-	add_mount(q, (struct bundle_mount){ "/etc/hosts", "bind", arena_printf(a, "%s/hosts", q->bundle), { "bind", "rprivate" } });
+	add_mount(q, (struct bundle_mount){"/etc/resolv.conf", "bind", arena_printf(a, "%s/resolv.conf", q->bundle),
+			     {"bind", "rprivate"}});
+	add_mount(q, (struct bundle_mount){
+			     "/etc/hosts", "bind", arena_printf(a, "%s/hosts", q->bundle), {"bind", "rprivate"}});
 	string_list_add(a, &q->files, "/etc/resolv.conf");
 	string_list_add(a, &q->files, "/etc/hosts");
 	return r;
@@ -185,15 +191,15 @@ static int add_script(struct run_request *q, struct error *err)
 	if (!c->file_data)
 		return 0;
 	r = write_file(q, "script", c->file_data, 0755, err);
-	add_mount(q, (struct bundle_mount){ arena_printf(&q->stage->arena, "/dev/pipes/%s", c->file_name), "bind",
-		arena_printf(&q->stage->arena, "%s/script", q->bundle), { "bind", "rprivate", "ro" } });
+	add_mount(q, (struct bundle_mount){arena_printf(&q->stage->arena, "/dev/pipes/%s", c->file_name), "bind",
+			     arena_printf(&q->stage->arena, "%s/script", q->bundle), {"bind", "rprivate", "ro"}});
 	return r;
 }
 
 /* Mount points as the lowest layer; its name for unpacked_overlay(). */
 static int make_stub(struct run_request *q, const struct scratch *x, const char **name, struct error *err)
 {
-	static const char *const always[] = { "/proc", "/sys", "/dev", "/etc" };
+	static const char *const always[] = {"/proc", "/sys", "/dev", "/etc"};
 	struct build_stage *s = q->stage;
 	const char *base = arena_printf(&s->arena, "%s.stub", x->name), *tree = arena_printf(&s->arena, "%s/fs", base);
 	_cleanup_fd_ int root = -1;
@@ -245,17 +251,30 @@ static int write_config(struct run_request *q, int root, struct error *err)
 	struct build_stage *s = q->stage;
 	const struct build_options *o = s->b->o;
 	struct arena *a = &s->arena;
-	struct image image = { .config = s->config };
-	struct bundle_options options = { .entrypoint = "", .args = q->argv, .workdir = s->config.config.working_dir,
-		.hostname = HOSTNAME, .memory = o->memory, .cpus = o->cpus, .privileged = q->in->insecure, .net = "none" };
-	struct bundle_spec spec = { .image = &image, .options = &options, .bundle = q->bundle, .program = "/proc/self/exe",
-		.mounts = q->mounts, .mounts_count = q->mounts_count, .nested = s->b->userns, .single_id = s->store.single_id };
-	const char *network = o->network && q->in->network == DOCKERFILE_NETWORK_DEFAULT ? o->network : "default", *text;
+	struct image image = {.config = s->config};
+	struct bundle_options options = {.entrypoint = "",
+		.args = q->argv,
+		.workdir = s->config.config.working_dir,
+		.hostname = HOSTNAME,
+		.memory = o->memory,
+		.cpus = o->cpus,
+		.privileged = q->in->insecure,
+		.net = "none"};
+	struct bundle_spec spec = {.image = &image,
+		.options = &options,
+		.bundle = q->bundle,
+		.program = "/proc/self/exe",
+		.mounts = q->mounts,
+		.mounts_count = q->mounts_count,
+		.nested = s->b->userns,
+		.single_id = s->store.single_id};
+	const char *network = o->network && q->in->network == DOCKERFILE_NETWORK_DEFAULT ? o->network : "default",
+		   *text;
 	size_t len;
 	int r;
 
 	image.config.config.env = q->env;
-	image.config.config.labels = (struct string_map){ 0 };
+	image.config.config.labels = (struct string_map){0};
 	options.env = q->secret_env;
 	if (q->in->network == DOCKERFILE_NETWORK_NONE || strcmp(network, "none") == 0) {
 		options.net = "none";
@@ -293,11 +312,11 @@ struct reader {
 static int runtime(struct builder *b, const char *const *args, int output, int *status, struct error *err)
 {
 	struct arena a = ARENA_INIT;
-	const char *argv[12] = { b->runtime, "--root", arena_printf(&a, "%s/state", b->mounts) };
+	const char *argv[12] = {b->runtime, "--root", arena_printf(&a, "%s/state", b->mounts)};
 	const char *path = getenv("PATH"), *runtime_dir = getenv("XDG_RUNTIME_DIR");
-	const char *env[] = { arena_printf(&a, "PATH=%s", path ? path : "/usr/sbin:/usr/bin:/sbin:/bin"),
-		runtime_dir ? arena_printf(&a, "XDG_RUNTIME_DIR=%s", runtime_dir) : NULL, NULL };
-	struct spawn s = { .path = b->runtime, .argv = argv, .envp = env, .stdout_fd = output, .stderr_fd = output };
+	const char *env[] = {arena_printf(&a, "PATH=%s", path ? path : "/usr/sbin:/usr/bin:/sbin:/bin"),
+		runtime_dir ? arena_printf(&a, "XDG_RUNTIME_DIR=%s", runtime_dir) : NULL, NULL};
+	struct spawn s = {.path = b->runtime, .argv = argv, .envp = env, .stdout_fd = output, .stderr_fd = output};
 	int r;
 
 	for (int i = 0; args[i]; i++)
@@ -315,7 +334,7 @@ static void *read_output(void *opaque)
 	bool killed = false;
 
 	for (;;) {
-		struct pollfd p = { .fd = o->fd, .events = POLLIN };
+		struct pollfd p = {.fd = o->fd, .events = POLLIN};
 		int n = poll(&p, 1, killed ? 1000 : 200);
 		ssize_t got;
 
@@ -324,8 +343,9 @@ static void *read_output(void *opaque)
 			int status;
 
 			/* Until it took: the container may not be there yet. */
-			killed = runtime(b, (const char *const[]){ "kill", o->q->id, "KILL", NULL }, null, &status, NULL) == 0 &&
-				status == 0;
+			killed = runtime(b, (const char *const[]){"kill", o->q->id, "KILL", NULL}, null, &status,
+					 NULL) == 0 &&
+				 status == 0;
 		}
 		if (n <= 0)
 			continue;
@@ -340,7 +360,7 @@ static void *read_output(void *opaque)
 static int run_container(struct run_request *q, int *status, struct error *err)
 {
 	struct builder *b = q->stage->b;
-	struct reader reader = { .q = q };
+	struct reader reader = {.q = q};
 	int out[2], r;
 	pthread_t thread;
 
@@ -353,7 +373,7 @@ static int run_container(struct run_request *q, int *status, struct error *err)
 		close(out[1]);
 		return error_sys(err, r, "start a thread");
 	}
-	r = runtime(b, (const char *const[]){ "run", "--bundle", q->bundle, q->id, NULL }, out[1], status, err);
+	r = runtime(b, (const char *const[]){"run", "--bundle", q->bundle, q->id, NULL}, out[1], status, err);
 	close(out[1]);
 	pthread_join(thread, NULL);
 	close(out[0]);
@@ -361,7 +381,7 @@ static int run_container(struct run_request *q, int *status, struct error *err)
 		_cleanup_fd_ int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
 		int ignored;
 
-		runtime(b, (const char *const[]){ "delete", "--force", q->id, NULL }, null, &ignored, NULL);
+		runtime(b, (const char *const[]){"delete", "--force", q->id, NULL}, null, &ignored, NULL);
 	}
 	return r;
 }
@@ -409,7 +429,8 @@ static int failed(const struct run_request *q, int status, struct error *err)
 
 	if (atomic_load(&q->stage->b->cancel))
 		return error_set(err, ERR_SYSTEM, ECANCELED, "canceled");
-	return error_set(err, ERR_HOOK, IMAGE_ESTEP, "\"%.400s\" failed: %s", q->in->text, spawn_status_text(status, text));
+	return error_set(
+		err, ERR_HOOK, IMAGE_ESTEP, "\"%.400s\" failed: %s", q->in->text, spawn_status_text(status, text));
 }
 
 static int in_overlay(struct run_request *q, const char *rootfs, struct error *err)
@@ -471,7 +492,7 @@ int sandbox_run(struct run_request *q, struct scratch *x, struct error *err)
 		sandbox_detach(rootfs);
 	}
 	if (r == -IMAGE_ESTEP && s->b->o->shell_on_fail) {
-		struct error why = { 0 };
+		struct error why = {0};
 
 		if (failed_keep(q, x, &why) < 0)
 			log_warning("--shell-on-fail: %s", why.msg);

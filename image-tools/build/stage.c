@@ -94,7 +94,8 @@ static int find_image(struct build_stage *s, struct descriptor *d, const char **
 	}
 	flags.platform = platform_format(&p->arena, &s->platform);
 	if (where.kind == LOCATION_STORE && b->o->pull != BUILD_PULL_ALWAYS) {
-		if (store_find(&p->store, text, &have, NULL) == 0 && (!pin || strcmp(have.descriptor.digest_text, pin) == 0)) {
+		if (store_find(&p->store, text, &have, NULL) == 0 &&
+			(!pin || strcmp(have.descriptor.digest_text, pin) == 0)) {
 			*d = have.descriptor;
 			*name = have.name;
 			return 0;
@@ -104,8 +105,8 @@ static int find_image(struct build_stage *s, struct descriptor *d, const char **
 			return 0;
 		}
 		if (b->o->pull == BUILD_PULL_NEVER) {
-			error_set(err, ERR_NOT_FOUND, ENOENT, "image %s is not in the store, and --pull=never forbids to fetch it",
-				text);
+			error_set(err, ERR_NOT_FOUND, ENOENT,
+				"image %s is not in the store, and --pull=never forbids to fetch it", text);
 			return -ENOENT;
 		}
 	}
@@ -127,9 +128,7 @@ static void take_image(struct build_stage *s, const struct image *image, const c
 	s->layers_count = s->base_layers = image->manifest.layers_count;
 	s->layers = arena_array(&s->arena, struct build_layer, s->layers_count + 1);
 	for (size_t i = 0; i < s->layers_count; i++)
-		s->layers[i] = (struct build_layer){ image->config.diff_ids[i], names[i], image->manifest.layers[i] };
-	if (!s->config.config.env.count)
-		string_list_add(&s->arena, &s->config.config.env, PATH_DEFAULT);
+		s->layers[i] = (struct build_layer){image->config.diff_ids[i], names[i], image->manifest.layers[i]};
 }
 
 int stage_load_image(struct build_stage *s, struct error *err)
@@ -148,6 +147,9 @@ int stage_load_image(struct build_stage *s, struct error *err)
 	if (r == 0)
 		r = unpacked_ensure(&s->store, &image, &names, err);
 	if (r == 0) {
+		if (image.config.architecture && strcmp(image.config.architecture, s->platform.architecture) != 0)
+			build_progress_note(b->progress, step, "image %s is for %s, not %s", s->location,
+				image.config.architecture, s->platform.architecture);
 		take_image(s, &image, names);
 		pins_set(b, "image", s->location, d.digest_text);
 	} else if (r == -ENOENT && !strpbrk(s->location, ":/@")) {
@@ -161,13 +163,14 @@ int stage_open_context(struct build_stage *s, struct error *err)
 {
 	struct builder *b = s->b;
 	const char *pin = NULL;
-	int step = build_progress_begin(b->progress, "[internal]", arena_printf(&s->arena, "context %s", s->name)), r = 0;
+	int step = build_progress_begin(b->progress, "[internal]", arena_printf(&s->arena, "context %s", s->name)),
+	    r = 0;
 
 	if (context_is_remote(s->location))
 		r = pins_get(b, "context", s->location, &pin, err);
 	if (r == 0)
-		r = context_open(&s->context, &s->arena, arena_printf(&s->arena, "context \"%s\"", s->name), s->location, pin,
-			&b->sources, err);
+		r = context_open(&s->context, &s->arena, arena_printf(&s->arena, "context \"%s\"", s->name),
+			s->location, pin, &b->sources, err);
 	if (r == 0 && s->context.resolved)
 		pins_set(b, "context", s->location, s->context.resolved);
 	build_progress_end(b->progress, step, r < 0 ? "ERROR" : "DONE");
@@ -204,15 +207,18 @@ int stage_context(struct build_stage *s, struct context *c, struct error *err)
 		return c->root < 0 ? error_sys(err, errno, "open %s", s->context.name) : 0;
 	}
 	r = stage_root(s, err);
-	return r < 0 ? r : context_from_root(c, arena_printf(&s->arena, "\"%s\"", s->name), s->root, &s->b->sources, err);
+	return r < 0 ? r
+		     : context_from_root(c, arena_printf(&s->arena, "\"%s\"", s->name), s->root, &s->b->sources, err);
 }
 
 /* --- FROM ------------------------------------------------------------------------------------------ */
 
 static void from_scratch(struct build_stage *s)
 {
-	s->config = (struct image_config){ .os = s->platform.os, .architecture = s->platform.architecture,
-		.variant = s->platform.variant, .rootfs_type = "layers" };
+	s->config = (struct image_config){.os = s->platform.os,
+		.architecture = s->platform.architecture,
+		.variant = s->platform.variant,
+		.rootfs_type = "layers"};
 	s->config.config.working_dir = "/";
 	string_list_add(&s->arena, &s->config.config.env, PATH_DEFAULT);
 }
@@ -229,7 +235,7 @@ static void inherit(struct build_stage *s, const struct build_stage *base)
 	if (base->kind == STAGE_DOCKERFILE) {
 		s->base_layers = base->base_layers;
 		s->arguments = base->arguments;
-		s->declared = (struct string_list){ 0 };
+		s->declared = (struct string_list){0};
 		for (size_t i = 0; i < base->declared.count; i++)
 			string_list_add(&s->arena, &s->declared, base->declared.items[i]);
 		s->cmd_set = false;
@@ -268,13 +274,14 @@ static int from(struct build_stage *s, struct string_list *triggers, struct erro
 	if (r < 0)
 		return r == -ECANCELED ? r : dockerfile_error_wrap(err, &b->file, text);
 	if (base->kind == STAGE_CONTEXT) {
-		error_set(err, ERR_CONFIG, EINVAL, "context \"%s\" is a directory; a base must be an image", base->name);
+		error_set(
+			err, ERR_CONFIG, EINVAL, "context \"%s\" is a directory; a base must be an image", base->name);
 		error_hint(err, "FROM scratch, then COPY --from=%s / /", base->name);
 		return dockerfile_error_wrap(err, &b->file, text);
 	}
 	inherit(s, base);
 	*triggers = s->config.config.onbuild;
-	s->config.config.onbuild = (struct string_list){ 0 };
+	s->config.config.onbuild = (struct string_list){0};
 	return 0;
 }
 
@@ -283,7 +290,7 @@ static int from(struct build_stage *s, struct string_list *triggers, struct erro
 static bool shown(const struct dockerfile_instruction *in)
 {
 	return in->verb == DOCKERFILE_RUN || in->verb == DOCKERFILE_COPY || in->verb == DOCKERFILE_ADD ||
-		in->verb == DOCKERFILE_WORKDIR;
+	       in->verb == DOCKERFILE_WORKDIR;
 }
 
 /* Start what later instructions need, so that it is ready by then.  A name with variables waits for its turn. */
@@ -329,8 +336,9 @@ static int fire(struct build_stage *s, const struct string_list *triggers, struc
 	struct error *err)
 {
 	for (size_t i = 0; i < triggers->count; i++) {
-		int r = dockerfile_parse_instruction(&s->arena, arena_printf(&s->arena, "ONBUILD of %s", s->stage->base),
-			triggers->items[i], s->b->file.escape, &out[i], err);
+		int r = dockerfile_parse_instruction(&s->arena,
+			arena_printf(&s->arena, "ONBUILD of %s", s->stage->base), triggers->items[i], s->b->file.escape,
+			&out[i], err);
 
 		if (r < 0)
 			return r;
@@ -344,7 +352,7 @@ int stage_run(struct build_stage *s, struct error *err)
 	struct builder *b = s->b;
 	const struct dockerfile_instruction *own = &b->file.instructions[s->stage->first];
 	struct dockerfile_instruction *fired;
-	struct string_list triggers = { 0 };
+	struct string_list triggers = {0};
 	int r;
 
 	for (size_t i = 0; i < s->stage->count; i++)

@@ -326,13 +326,33 @@ static void kernel_message(int fs, char *buf, size_t size)
 	buf[strcspn(buf, "\n")] = '\0';
 }
 
+/* overlayfs merges two things at least: one layer to be read is a mount of its directory. */
+static int mount_alone(const struct store *s, const char *name, struct error *err)
+{
+	struct mount_attr attributes = { .attr_set = MOUNT_ATTR_RDONLY };
+	char path[512];
+	_cleanup_fd_ int fd = -1;
+
+	snprintf(path, sizeof path, "%s/fs", name);
+	fd = (int)syscall(SYS_open_tree, s->layers, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_SYMLINK_NOFOLLOW);
+	if (fd < 0 || syscall(SYS_mount_setattr, fd, "", AT_EMPTY_PATH, &attributes, sizeof attributes) < 0)
+		return error_sys(err, errno, "mount layer %s", name);
+	return fd_take(&fd);
+}
+
 static int mount_overlay(const struct store *s, const char *const *names, size_t n, int upper, int work, bool fleeting,
 	struct error *err)
 {
-	_cleanup_fd_ int fs = (int)syscall(SYS_fsopen, "overlay", FSOPEN_CLOEXEC);
+	_cleanup_fd_ int fs = -1;
+	size_t distinct = 0;
 	char why[256];
 	int r, fd;
 
+	for (size_t i = 0; i < n; i++)
+		distinct += !repeated(names, n, i);
+	if (upper < 0 && distinct == 1)
+		return mount_alone(s, names[n - 1], err);
+	fs = (int)syscall(SYS_fsopen, "overlay", FSOPEN_CLOEXEC);
 	if (fs < 0)
 		return error_sys(err, errno, "open file system overlay");
 	r = set_option(fs, "source", "oci-image");

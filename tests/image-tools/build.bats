@@ -479,3 +479,25 @@ runs() { find "$OCI_IMAGE_STORE/cache/mounts" -name "$1" -exec cat {} + | wc -l;
 	[ "$(user "$WORK/user/bin/oci-image" build --progress plain -t u "$WORK/user/c" 2>&1 | grep -c CACHED)" = 5 ]
 	nothing_mounted
 }
+
+@test "bases come from a registry, results go there; --pull, --lock" {
+	registry build
+	r=localhost:$PORT_build
+	image push --insecure "$r" base "$r/base:1"
+	printf 'FROM %s/base:1\nRUN echo pulled >/p\n' "$r" | dockerfile
+	export OCI_IMAGE_STORE=$WORK/fresh
+	run ! build --pull=never --insecure "$r" -t "$r/app:1" .
+	[[ $output == *"--pull=never"* ]]
+	build --lock=update --insecure "$r" -t "$r/app:1" --push .
+	grep -q "^image $r/base:1 sha256:" Dockerfile.lock
+	image rmi "$r/app:1"
+	image pull --insecure "$r" "$r/app:1"
+	[ "$(inside "$r/app:1" cat /p)" = pulled ]
+	# The name moves on; the lock does not.
+	printf 'FROM base\nRUN echo other >/q\n' >other.df
+	OCI_IMAGE_STORE=$WORK/store build -q -f other.df -t "$r/base:1" --push --insecure "$r" .
+	build --lock --pull --insecure "$r" -t locked .
+	if inside locked cat /q 2>/dev/null; then false; fi
+	build --pull --insecure "$r" -t moved .
+	[ "$(inside moved cat /q)" = other ]
+}

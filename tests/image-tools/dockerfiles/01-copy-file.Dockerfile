@@ -1,0 +1,4 @@
+FROM localhost/base
+COPY plain.txt /x
+COPY plain.txt /new/dir/
+COPY plain.txt /etc

@@ -1,0 +1,3 @@
+FROM localhost/base
+COPY dir /target
+COPY dir/ /other/

@@ -1,0 +1,3 @@
+FROM localhost/base
+COPY ./dir/../plain.txt /a
+COPY dir /x/../y/./z

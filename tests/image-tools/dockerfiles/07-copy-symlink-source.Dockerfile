@@ -1,0 +1,3 @@
+FROM localhost/base
+COPY link-to-file /followed
+COPY link-to-dir /followed-dir/

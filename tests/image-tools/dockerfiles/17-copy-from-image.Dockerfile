@@ -1,0 +1,2 @@
+FROM scratch
+COPY --from=localhost/base /etc/passwd /etc/group /etc/

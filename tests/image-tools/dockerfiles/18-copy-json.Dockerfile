@@ -1,0 +1,2 @@
+FROM localhost/base
+COPY ["with space.txt", "plain.txt", "/to here/"]

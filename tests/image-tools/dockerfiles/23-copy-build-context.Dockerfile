@@ -1,0 +1,3 @@
+FROM localhost/base
+COPY --from=second file /from-second
+#: --build-context second=@SECOND@

@@ -1,0 +1,3 @@
+FROM localhost/base
+ADD text.gz /
+COPY archive.tar /kept.tar

@@ -1,0 +1,2 @@
+FROM localhost/base
+ENV PATH=/opt/bin:$PATH HOME2=${HOME}

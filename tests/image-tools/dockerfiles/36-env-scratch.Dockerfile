@@ -1,0 +1,3 @@
+FROM scratch
+ENV X=1
+COPY plain.txt /

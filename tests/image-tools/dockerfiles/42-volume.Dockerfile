@@ -1,0 +1,3 @@
+FROM localhost/base
+VOLUME /data /var/lib/x
+VOLUME ["/with space", "/json"]

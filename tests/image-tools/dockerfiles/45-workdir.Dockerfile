@@ -1,0 +1,6 @@
+FROM localhost/base
+ENV D=var
+WORKDIR /a
+WORKDIR b/c
+WORKDIR ../$D
+RUN pwd >/pwd

@@ -1,0 +1,2 @@
+FROM localhost/base
+CMD ["echo", "a b", "c"]

@@ -1,0 +1,2 @@
+FROM localhost/base
+ENTRYPOINT exec echo $HOME

@@ -1,0 +1,3 @@
+FROM localhost/base
+ARG S=SIGUSR1
+STOPSIGNAL $S

@@ -1,0 +1,3 @@
+FROM localhost/base
+ONBUILD ADD . /app/src
+ONBUILD RUN make "x y"

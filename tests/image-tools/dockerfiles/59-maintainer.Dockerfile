@@ -1,0 +1,2 @@
+FROM localhost/base
+MAINTAINER Some One <one@example.com>

@@ -1,0 +1,8 @@
+FROM localhost/base
+RUN echo a >/x && \
+    # a comment inside
+    echo b >>/x && \
+
+    echo c >>/x
+RUN echo 'single \
+quoted' >/y

@@ -1,0 +1,5 @@
+# escape=`
+FROM localhost/base
+RUN echo one `
+    two >/x
+ENV P=C:\dir\file
