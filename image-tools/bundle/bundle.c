@@ -8,6 +8,7 @@
  */
 #include "image-tools/bundle/bundle.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -457,16 +458,42 @@ int bundle_info_read(const char *path, struct arena *a, struct bundle_info *info
 	return 0;
 }
 
+/* A process whose root directory this is, or 0: a container's mounts are its own, so unmounting ours would not fail. */
+static pid_t user_of(const char *rootfs)
+{
+	DIR *proc = opendir("/proc");
+	struct stat root, other;
+	pid_t user = 0;
+
+	for (struct dirent *e; proc && stat(rootfs, &root) == 0 && user == 0 && (e = readdir(proc));) {
+		char name[300];
+
+		snprintf(name, sizeof name, "%s/root", e->d_name);
+		if (e->d_name[0] >= '1' && e->d_name[0] <= '9' && fstatat(dirfd(proc), name, &other, 0) == 0 &&
+			other.st_dev == root.st_dev && other.st_ino == root.st_ino)
+			user = (pid_t)strtol(e->d_name, NULL, 10);
+	}
+	if (proc)
+		closedir(proc);
+	return user;
+}
+
 int bundle_remove(struct store *s, const char *path, bool force, struct error *err)
 {
 	struct bundle_info info;
 	struct error ignored = { 0 };
 	const char *rootfs;
+	pid_t user;
 	int r = bundle_info_read(path, s->arena, &info, err);
 
 	if (r < 0)
 		return r;
 	rootfs = arena_printf(s->arena, "%s/rootfs", info.path);
+	user = force ? 0 : user_of(rootfs);
+	if (user > 0) {
+		error_hint(err, "stop and delete its container first (oci-rt delete --force NAME), or use --force");
+		return error_set(err, ERR_STATE, EBUSY, "remove bundle %s: process %d runs in it", info.path, user);
+	}
 	r = network_remove(info.path, s->arena, &ignored);
 	if (r < 0)
 		log_warning("%s", ignored.msg);

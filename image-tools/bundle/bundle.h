@@ -45,7 +45,7 @@ struct bundle_options {
 /* Unpack an image into a new directory.  After a failure nothing is left mounted and the directory is gone. */
 int bundle_unpack(struct store *s, const struct store_image *image, const char *path, const struct platform *platform,
 	const struct bundle_options *o, struct error *err);
-/* Undo it: network, mounts, record, directory.  Named volumes stay. */
+/* Undo it: network, mounts, record, directory.  Named volumes stay.  -EBUSY while a process runs in it, unless force. */
 int bundle_remove(struct store *s, const char *path, bool force, struct error *err);
 /* Mount the overlay again (after a reboot). */
 int bundle_mount(struct store *s, const char *path, struct error *err);

@@ -29,6 +29,11 @@ run_in() {
 	[[ $output == *"No such file"* ]]
 	[[ $output == *persisted* ]]
 	image verify --tree app:1
+	# not under a container that runs
+	run image rm-bundle "$WORK/b1"
+	[ "$status" = 1 ]
+	[[ $output == *"runs in it"* ]]
+	[ "$(curl -s "http://127.0.0.1:$port/")" = hello ]
 	"$OCI_RT" delete --force image-test-web
 	image rm-bundle "$WORK/b1" "$WORK/b2"
 	if grep -q "$WORK" /proc/self/mountinfo; then false; fi
