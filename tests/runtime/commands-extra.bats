@@ -205,3 +205,28 @@ complete_words() {
 	run "$OCI_RT" completion tcsh
 	assert_fails tcsh
 }
+
+@test "kill --regex and delete --regex: every container whose id matches, and no other" {
+	local base=$ID n
+	for n in a1 a2 b1; do
+		ID=$base-$n
+		bundle "$n"
+		started
+	done
+	run rt kill --regex 'a[0-9]$' KILL
+	assert_status 0
+	for n in a1 a2; do wait_status stopped "$base-$n"; done
+	assert_eq "$(status_of "$base-b1")" running
+	# a failure with one of them does not keep the others
+	run rt delete -r "^$base"
+	assert_status 0
+	assert_warned "$base-b1"
+	run rt list -q
+	assert_output "$base-b1"
+	rt delete --force --regex .
+	run rt list -q
+	assert_output ''
+	run rt kill --regex '(' KILL
+	assert_fails --regex
+	ID=$base
+}
