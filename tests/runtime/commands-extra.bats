@@ -193,6 +193,14 @@ complete_words() {
 	assert_eq "$(complete_words "$OCI_RT" --root = "$ROOT" state '')" "$ID"
 }
 
+@test "completion: the installed files are what the command prints" {
+	local pair dir=$TESTS/../contrib/completion
+	[ -d "$dir" ] || skip 'the sources are not here, only the tests'
+	for pair in bash:oci-rt.bash zsh:_oci-rt fish:oci-rt.fish; do
+		"$OCI_RT" completion "${pair%%:*}" | cmp - "$dir/${pair#*:}"
+	done
+}
+
 @test "completion: the shells' own syntax checks" {
 	local shell
 	for shell in bash zsh fish; do
