@@ -123,7 +123,7 @@ _oci_rt() {
 		dirs=1
 		;;
 	delete)
-		words=' --force -f --help'
+		words=' --force -f --regex -r --help'
 		operands=$("${COMP_WORDS[0]}" "${root[@]}" list -q 2>/dev/null)
 		;;
 	events)
@@ -138,7 +138,7 @@ _oci_rt() {
 		words=' --help'
 		;;
 	kill)
-		words=' --all -a --help'
+		words=' --all -a --regex -r --help'
 		operands=$("${COMP_WORDS[0]}" "${root[@]}" list -q 2>/dev/null)
 		;;
 	list)

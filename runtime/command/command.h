@@ -78,6 +78,12 @@ struct opened {
 int container_open(const struct runtime *rt, const char *id, bool lock, struct opened *o, struct error *err);
 void container_close(struct opened *o);
 
+/* --regex: act on every container whose id the first operand matches; failures are warnings. */
+typedef int container_fn(struct runtime *rt, const char *id, const struct arguments *args, struct error *err);
+int containers_matching(struct runtime *rt, const struct arguments *args, container_fn *act, struct error *err);
+/* The ids below the state root, sorted. */
+int list_ids(struct runtime *rt, const char ***ids, size_t *count, struct error *err);
+
 /* Options shared by create, run and restore, read from the arguments; id from the operand. */
 int create_options(const struct runtime *rt, const struct arguments *args, struct container *c, struct error *err);
 

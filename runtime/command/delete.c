@@ -43,10 +43,9 @@ static void kill_if_locked(const struct runtime *rt, int state_fd)
 		fd_pidfd_signal(pidfd, SIGKILL);
 }
 
-static int run(struct runtime *rt, const struct arguments *args, struct error *err)
+static int delete_one(struct runtime *rt, const char *id, const struct arguments *args, struct error *err)
 {
 	bool force = argument_switch(args, "force");
-	const char *id = args->operands[0];
 	_cleanup_fd_ int state_fd = -1;
 	int r = state_check_id(id, err);
 
@@ -67,8 +66,16 @@ static int run(struct runtime *rt, const struct arguments *args, struct error *e
 	return r < 0 ? r : container_destroy(rt, id, state_fd, force, rt->arena, err);
 }
 
+static int run(struct runtime *rt, const struct arguments *args, struct error *err)
+{
+	if (argument_switch(args, "regex"))
+		return containers_matching(rt, args, delete_one, err);
+	return delete_one(rt, args->operands[0], args, err);
+}
+
 static const struct command_option options[] = {
 	{ .name = "force", .letter = 'f', .help = "kill a running container; clean up one whose creation was cut short" },
+	{ .name = "regex", .letter = 'r', .help = "ID is a regular expression: every container that it matches" },
 	{ 0 },
 };
 

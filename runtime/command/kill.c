@@ -69,7 +69,7 @@ static int kill_first(const struct opened *o, int sig, struct error *err)
 	return r < 0 ? error_sys(err, -r, "send signal %d to process %d", sig, o->state.pid) : 0;
 }
 
-static int run(struct runtime *rt, const struct arguments *args, struct error *err)
+static int kill_one(struct runtime *rt, const char *id, const struct arguments *args, struct error *err)
 {
 	const char *name = args->operands_count > 1 ? args->operands[1] : "TERM";
 	bool all = argument_switch(args, "all");
@@ -78,7 +78,7 @@ static int run(struct runtime *rt, const struct arguments *args, struct error *e
 
 	if (sig < 0)
 		return error_set(err, ERR_USAGE, EINVAL, "unknown signal \"%s\"", name);
-	r = container_open(rt, args->operands[0], false, &o, err);
+	r = container_open(rt, id, false, &o, err);
 	if (r < 0)
 		return r;
 	if (all && cgroup_exists(o.cgroup))
@@ -94,8 +94,16 @@ static int run(struct runtime *rt, const struct arguments *args, struct error *e
 	return r;
 }
 
+static int run(struct runtime *rt, const struct arguments *args, struct error *err)
+{
+	if (argument_switch(args, "regex"))
+		return containers_matching(rt, args, kill_one, err);
+	return kill_one(rt, args->operands[0], args, err);
+}
+
 static const struct command_option options[] = {
 	{ .name = "all", .letter = 'a', .help = "signal every process of the container" },
+	{ .name = "regex", .letter = 'r', .help = "ID is a regular expression: every container that it matches" },
 	{ 0 },
 };
 

@@ -72,6 +72,19 @@ static int read_all(struct runtime *rt, struct row **rows, size_t *count, struct
 	return 0;
 }
 
+int list_ids(struct runtime *rt, const char ***ids, size_t *count, struct error *err)
+{
+	struct row *rows;
+	int r = read_all(rt, &rows, count, err);
+
+	if (r < 0)
+		return r;
+	*ids = arena_array(rt->arena, const char *, *count + 1);
+	for (size_t i = 0; i < *count; i++)
+		(*ids)[i] = rows[i].id;
+	return 0;
+}
+
 static void print_json(struct runtime *rt, const struct row *rows, size_t count)
 {
 	printf("[");

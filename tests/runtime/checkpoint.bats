@@ -267,8 +267,9 @@ last_tick() { grep -a tick "$1" | tail -n 1 | tr -cd 0-9; }
 @test "dump and restore with a user namespace; images out of its root's reach are refused by name" {
 	need_criu
 	counting
-	config '.linux.namespaces += [{type: "user"}] | .linux.uidMappings = [{containerID: 0, hostID: 100000, size: 1000}] |
-		.linux.gidMappings = .linux.uidMappings | .mounts |= map(select(.destination | startswith("/sys") | not))'
+	# criu 4.1 cannot restore a cgroup namespace beside it
+	config '.linux.namespaces |= map(select(.type != "cgroup")) + [{type: "user"}] |
+		.linux.uidMappings = [{containerID: 0, hostID: 100000, size: 1000}] | .linux.gidMappings = .linux.uidMappings | .mounts |= map(select(.destination | startswith("/sys") | not))'
 	chown -R 100000:100000 "$BUNDLE/rootfs"
 	(rt run -d --bundle "$BUNDLE" "$ID" </dev/null 2>&1 | cat >"$T/first") 3>&- 4>&- &
 	eventually beyond "$T/first" 1
@@ -279,7 +280,7 @@ last_tick() { grep -a tick "$1" | tail -n 1 | tr -cd 0-9; }
 	assert_clean
 	chmod 711 "$T/image"
 	(rt restore -d --bundle "$BUNDLE" --image-path "$T/image" "$ID" </dev/null 2>&1 | cat >"$T/second") 3>&- 4>&- &
-	eventually beyond "$T/second" "$(last_tick "$T/first")"
+	eventually beyond "$T/second" "$(last_tick "$T/first")" || fail "$(cat "$T/second")"
 	in_exec sh -c 'cat /proc/1/uid_map; id -u; readlink /proc/self/ns/user'
 	assert_eq "$(awk '{ print $1, $2, $3; exit }' <<<"$output")" '0 100000 1000'
 	assert_line 0

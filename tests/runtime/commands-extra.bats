@@ -193,6 +193,14 @@ complete_words() {
 	assert_eq "$(complete_words "$OCI_RT" --root = "$ROOT" state '')" "$ID"
 }
 
+@test "completion: the installed files are what the command prints" {
+	local pair dir=$TESTS/../contrib/completion
+	[ -d "$dir" ] || skip 'the sources are not here, only the tests'
+	for pair in bash:oci-rt.bash zsh:_oci-rt fish:oci-rt.fish; do
+		"$OCI_RT" completion "${pair%%:*}" | cmp - "$dir/${pair#*:}"
+	done
+}
+
 @test "completion: the shells' own syntax checks" {
 	local shell
 	for shell in bash zsh fish; do
@@ -204,4 +212,29 @@ complete_words() {
 	if command -v fish >/dev/null; then fish --no-execute "$T/fish"; fi
 	run "$OCI_RT" completion tcsh
 	assert_fails tcsh
+}
+
+@test "kill --regex and delete --regex: every container whose id matches, and no other" {
+	local base=$ID n
+	for n in a1 a2 b1; do
+		ID=$base-$n
+		bundle "$n"
+		started
+	done
+	run rt kill --regex 'a[0-9]$' KILL
+	assert_status 0
+	for n in a1 a2; do wait_status stopped "$base-$n"; done
+	assert_eq "$(status_of "$base-b1")" running
+	# a failure with one of them does not keep the others
+	run rt delete -r "^$base"
+	assert_status 0
+	assert_warned "$base-b1"
+	run rt list -q
+	assert_output "$base-b1"
+	rt delete --force --regex .
+	run rt list -q
+	assert_output ''
+	run rt kill --regex '(' KILL
+	assert_fails --regex
+	ID=$base
 }

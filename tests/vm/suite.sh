@@ -21,7 +21,8 @@ GUESTS=(
 )
 LONG_GUESTS=(
 	'v2        | | | cgroups update devices lifecycle exec rootless namespaces mounts process output options hooks
-		seccomp descriptors sysctl security robustness systemd conformance/linux'
+		seccomp descriptors sysctl security robustness systemd terminal commands-extra
+		conformance/linux conformance/lifecycle conformance/engines conformance/netdevice'
 	'systemd   | | OCI_RT_TEST_MANAGER=systemd | cgroups update devices lifecycle exec process output hooks seccomp
 		descriptors robustness'
 	'selinux   | --lsm selinux  | | selinux exec mounts'
