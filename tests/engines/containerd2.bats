@@ -48,3 +48,12 @@ every_check() {
 	[ "$(grep -c '^ok ' <<<"$output")" -gt 40 ]
 	! grep -q '^not ok' <<<"$output"
 }
+
+@test "the example configuration of containerd 2 is one" {
+	run env OCI_BUILD="${OCI_BUILD:-$BATS_TEST_DIRNAME/../../build}" "$BATS_TEST_DIRNAME/containerd-sid.sh" enter \
+		containerd --config /src/contrib/containerd/config-version3.toml config dump
+	echo "$output"
+	[ "$status" = 0 ]
+	[ "$(grep -c 'BinaryName = ./usr/local/bin/oci-rt' <<<"$output")" = 2 ]
+	[[ $output == *"runtime_path = '/usr/local/bin/containerd-shim-oci-rt-v2'"* ]]
+}
