@@ -88,7 +88,7 @@ def test_nobody_asks_for_shutdown(env):
         c.start("c1")
         c.wait_exit("c1")
         c.delete("c1")
-        time.sleep(2.5)
+        time.sleep(1)
         assert not gone(pid)
     wait_until(lambda: gone(pid), timeout=20, what="the shim ends")
 
