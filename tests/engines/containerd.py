@@ -444,7 +444,10 @@ def main():
     elif verb == "all":
         sys.exit(everything(directory, sys.argv[3:] or ["containerd"]))
     else:
-        attach(directory).close()
+        d = attach(directory)
+        d.close()
+        for root in ("runc", "oci-rt"):
+            shutil.rmtree("/run/containerd/%s/%s" % (root, d.env.ns), ignore_errors=True)
 
 
 if __name__ == "__main__":
