@@ -153,7 +153,8 @@ static void adjust_oom_score(pid_t pid)
 	(void)fd_write_file(AT_FDCWD, path, text);
 }
 
-static void __attribute__((noreturn)) become_server(const struct flags *f, const struct bootstrap_input *in, int sock)
+static void __attribute__((noreturn))
+become_server(const struct flags *f, const struct bootstrap_input *in, int sock, int starter)
 {
 	const char *argv[16];
 	sigset_t none;
@@ -184,16 +185,32 @@ static void __attribute__((noreturn)) become_server(const struct flags *f, const
 		fcntl(3, F_SETFD, 0);
 	else if (dup2(sock, 3) < 0)
 		_exit(127);
-	fd_cloexec_from(4);
+	if (dup2(starter, SERVER_STARTER_FD) < 0)
+		_exit(127);
+	setenv(SERVER_STARTER_ENV, "", 1);
+	fd_cloexec_from(SERVER_STARTER_FD + 1);
 	execv("/proc/self/exe", (char *const *)argv);
 	_exit(127);
 }
 
-static int spawn_server(
-	const struct flags *f, const struct bootstrap_input *in, const struct options *o, int sock, struct error *err)
+/* *told: a byte written here says that the address has been printed; closed without one, the server ends again, because
+ * nobody can know of it. */
+static int spawn_server(const struct flags *f, const struct bootstrap_input *in, const struct options *o, int sock,
+	int *told, struct error *err)
 {
 	const char *core = getenv("SCHED_CORE");
+	_cleanup_fd_ int starter = -1;
+	int p[2];
 	pid_t pid;
+
+	if (pipe2(p, O_CLOEXEC) < 0)
+		return error_sys(err, errno, "make a pipe for the server");
+	*told = p[1];
+	/* out of the way of the numbers that the server expects */
+	starter = fcntl(p[0], F_DUPFD_CLOEXEC, 16);
+	close(p[0]);
+	if (starter < 0)
+		return error_sys(err, errno, "make a pipe for the server");
 
 	/* Core scheduling: the server and with it all its containers share a cookie of their own. */
 	if (core && *core && prctl(PR_SCHED_CORE, PR_SCHED_CORE_CREATE, 0, PR_SCHED_CORE_SCOPE_PROCESS_GROUP, 0) < 0)
@@ -202,7 +219,7 @@ static int spawn_server(
 	if (pid < 0)
 		return error_sys(err, errno, "start the server");
 	if (pid == 0)
-		become_server(f, in, sock);
+		become_server(f, in, sock, starter);
 	if (*o->shim_cgroup) {
 		int r = cgroup_join(o->shim_cgroup, pid, err);
 
@@ -255,7 +272,7 @@ static enum bootstrap_form choose_form(const struct bootstrap_input *in)
 int bootstrap_start(const struct flags *flags, struct error *err)
 {
 	__attribute__((cleanup(cleanup_arena))) struct arena a = ARENA_INIT;
-	_cleanup_fd_ int sock = -1;
+	_cleanup_fd_ int sock = -1, told = -1;
 	struct flags f = *flags;
 	struct bootstrap_input in;
 	struct options o;
@@ -294,11 +311,14 @@ int bootstrap_start(const struct flags *flags, struct error *err)
 	if (r < 0)
 		error_sys(err, -r, "write the file address");
 	if (r == 0 && sock >= 0)
-		r = spawn_server(&f, &in, &o, sock, err);
+		r = spawn_server(&f, &in, &o, sock, &told, err);
 	if (r < 0) {
 		if (sock >= 0)
 			unlink(path);
 		return r;
 	}
-	return print_address(address, choose_form(&in), &a, err);
+	r = print_address(address, choose_form(&in), &a, err);
+	if (r == 0 && told >= 0)
+		(void)!write(told, "k", 1);
+	return r;
 }

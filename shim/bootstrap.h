@@ -28,7 +28,11 @@ int cleanup_delete(const struct flags *flags, struct error *err);
 /* -info: print a RuntimeInfo. */
 int info_print(struct error *err);
 
-/* The server itself: serve on descriptor 3, or on -socket. */
+/* The server itself: serve on descriptor 3, or on -socket.  With the variable in its environment, descriptor 4 is a
+ * pipe from the start command: a byte, when containerd has the address; or its end. */
+#define SERVER_LISTEN_FD 3
+#define SERVER_STARTER_FD 4
+#define SERVER_STARTER_ENV "OCI_RT_SHIM_STARTER"
 int server_run(const struct flags *flags, struct error *err);
 
 /* Name of the socket of a group: DIR/sha256(address/namespace/key), the three joined as paths are. */

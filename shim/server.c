@@ -5,9 +5,12 @@
  *
  * End: Shutdown is asked for after every container of a group; it takes effect
  * at once when none is left, else EMPTY_MS after the last one has gone (nobody
- * may ask again), in both cases when no event is waiting (at most FLUSH_MS).  A server that
+ * may ask again), in both cases when no event is waiting (at most FLUSH_MS).  Nobody asks at all when
+ * containerd was killed between Delete and Shutdown and has found us again before Delete had its effect:
+ * FORGOTTEN_MS after the last container has gone the server ends all the same.  A server that
  * has neither containers nor connections for ORPHAN_MS ends by itself: its
- * containerd died between `start` and Create, or forgot it.
+ * containerd died between `start` and Create, or forgot it.  When the start
+ * command dies before it has printed the address it ends at once.
  *
  * Memory: what a burst of requests used goes back to the kernel when it is
  * quiet again.
@@ -20,6 +23,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -33,15 +37,16 @@
 #include "shim/slog.h"
 #include "shim/task.h"
 
-#define LISTEN_FD 3
 #define FLUSH_MS 3000
-#define ORPHAN_MS 60000
+#define ORPHAN_MS 20000
 #define QUIET_MS 200
 #define EMPTY_MS 2000
+#define FORGOTTEN_MS 10000
 
 static struct {
 	struct timer flush, orphan, quiet, empty;
 	bool ending, overdue, trimmed;
+	struct watch starter;
 	bool asked; /* Shutdown was asked for, and only a job (a logger) is still running */
 	char socket_path[PATH_MAX], socket_dir[PATH_MAX];
 } server;
@@ -119,8 +124,8 @@ static void on_empty(struct timer *t)
 
 void server_container_gone(void)
 {
-	if (shim.shutdown_wanted && !shim.containers)
-		timer_set(&server.empty, EMPTY_MS);
+	if (!shim.containers)
+		timer_set(&server.empty, shim.shutdown_wanted ? EMPTY_MS : FORGOTTEN_MS);
 }
 
 static void on_orphan(struct timer *t)
@@ -130,6 +135,35 @@ static void on_orphan(struct timer *t)
 		slog_info("no container and no connection: the shim ends");
 		begin_end();
 	}
+}
+
+/* The command that started us: it has printed our address, or died before. */
+static void on_starter(struct watch *w, uint32_t events)
+{
+	char byte;
+	ssize_t n = read(w->fd, &byte, 1);
+
+	(void)events;
+	if (n < 0)
+		return;
+	watch_remove(w);
+	close(w->fd);
+	w->fd = -1;
+	if (n == 0 && may_end() && ttrpc_connections() == 0) {
+		slog_info("the start command died: the shim ends");
+		begin_end();
+	}
+}
+
+static void watch_starter(void)
+{
+	if (!getenv(SERVER_STARTER_ENV))
+		return;
+	unsetenv(SERVER_STARTER_ENV);
+	fcntl(SERVER_STARTER_FD, F_SETFD, FD_CLOEXEC);
+	fcntl(SERVER_STARTER_FD, F_SETFL, O_NONBLOCK);
+	server.starter = (struct watch){.fd = SERVER_STARTER_FD, .cb = on_starter};
+	watch_set(&server.starter, EPOLLIN);
 }
 
 static void on_terminate(void)
@@ -170,7 +204,7 @@ static int listen_on(const char *path, struct error *err)
 
 int server_run(const struct flags *f, struct error *err)
 {
-	int fd = LISTEN_FD, r;
+	int fd = SERVER_LISTEN_FD, r;
 
 	if (*f->socket) {
 		fd = listen_on(f->socket, err);
@@ -204,6 +238,7 @@ int server_run(const struct flags *f, struct error *err)
 	server.quiet.cb = on_quiet;
 	server.empty.cb = on_empty;
 	loop_idle = progress;
+	watch_starter();
 	progress();
 	loop_run();
 	ttrpc_close();

@@ -12,7 +12,7 @@ When a check fails, the same one runs with containerd's own shim and runc: what 
 is the machine's (status 77, a skip with the reason), what fails only with ours is a failure.
 After each check no shim may be left.
 
-environment: OCI_RT, OCI_BUILD (the shim), RUNC"""
+environment: OCI_RT, OCI_BUILD (the shim), RUNC, OCI_RT_TEST_SHORT (our shim only)"""
 import importlib
 import json
 import os
@@ -168,7 +168,9 @@ def shorten(text):
 
 
 def first_line(text):
-    return " ".join(text.strip().splitlines()[0].split())[:300]
+    """The reason, without the command line that ctr was given."""
+    line = " ".join(text.strip().splitlines()[0].split())
+    return line[line.rfind(" ctr: ") + 1:][:300]
 
 
 def check(directory, name):
@@ -178,6 +180,8 @@ def check(directory, name):
     skipped = None
     ran = False
     for combination, how in COMBINATIONS.items():
+        if os.environ.get("OCI_RT_TEST_SHORT") and combination.startswith("stock"):
+            continue
         if how[1] is None and (f.__module__ != "cri" or version() < 2):
             continue
         trouble = attempt(d, name, f, how)
@@ -214,6 +218,8 @@ def everything(directory, modules):
                 if how[1] is None and (f.__module__ != "cri" or version() < 2):
                     continue
                 trouble = attempt(d, name, f, how)
+                if trouble and trouble[0] == "fail" and combination.startswith("stock"):
+                    trouble = attempt(d, name, f, how)  # as in check()
                 results[combination] = trouble
                 if trouble and trouble[0] == "fail":
                     print("# %s, %s: %s" % (name, combination, trouble[1].replace("\n", "\n# ")))
@@ -440,7 +446,10 @@ def main():
     elif verb == "all":
         sys.exit(everything(directory, sys.argv[3:] or ["containerd"]))
     else:
-        attach(directory).close()
+        d = attach(directory)
+        d.close()
+        for root in ("runc", "oci-rt"):
+            shutil.rmtree("/run/containerd/%s/%s" % (root, d.env.ns), ignore_errors=True)
 
 
 if __name__ == "__main__":

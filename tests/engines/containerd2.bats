@@ -10,6 +10,7 @@ setup_file() {
 
 setup() {
 	[ -n "${OCI_RT_TEST_LONG:-}" ] || skip 'in the long form of the tests (./run-tests --long): it installs Debian sid'
+	[ "${OCI_LEG:-plain}" = plain ] || skip "the root with sid has no sanitizers' libraries"
 	[ "$(id -u)" = 0 ] || skip 'needs root'
 	! grep -q '^failed' "$BATS_FILE_TMPDIR/make" || skip "no root with sid: $(head -n 1 "$BATS_FILE_TMPDIR/make")"
 }
@@ -47,4 +48,13 @@ every_check() {
 	echo "$output"
 	[ "$(grep -c '^ok ' <<<"$output")" -gt 40 ]
 	! grep -q '^not ok' <<<"$output"
+}
+
+@test "the example configuration of containerd 2 is one" {
+	run env OCI_BUILD="${OCI_BUILD:-$BATS_TEST_DIRNAME/../../build}" "$BATS_TEST_DIRNAME/containerd-sid.sh" enter \
+		containerd --config /src/contrib/containerd/config-version3.toml config dump
+	echo "$output"
+	[ "$status" = 0 ]
+	[ "$(grep -c 'BinaryName = ./usr/local/bin/oci-rt' <<<"$output")" = 2 ]
+	[[ $output == *"runtime_path = '/usr/local/bin/containerd-shim-oci-rt-v2'"* ]]
 }

@@ -24,3 +24,12 @@ teardown_file() { engine_stop; }
 @test "the features of a handler" { check cri2_features; }
 @test "checkpoint of a container" { check cri2_checkpoint; }
 @test "statistics of a pod" { check cri2_pod_stats; }
+
+@test "the example configuration is one" {
+	local version=3
+	case $(containerd --version) in *' 1.'*) version=2 ;; esac
+	run containerd --config "$BATS_TEST_DIRNAME/../../contrib/containerd/config-version$version.toml" config dump
+	[ "$status" = 0 ] || { echo "$output"; return 1; }
+	[ "$(grep -c 'BinaryName = .*/usr/local/bin/oci-rt' <<<"$output")" = 2 ] || { echo "$output"; return 1; }
+	[[ $output == *runtimes.oci-rt-shim* ]]
+}

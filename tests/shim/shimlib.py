@@ -369,11 +369,16 @@ class Env:
                     subprocess.run([RUNTIME, "--root", root + self.ns, "delete", "--force", b.id],
                                    stderr=subprocess.DEVNULL)
             os.close(b.log)
-        for p in self.pids:
-            try:
-                os.kill(p, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
+        # at TERM a shim takes its socket with it
+        for sig, seconds in ((signal.SIGTERM, 2), (signal.SIGKILL, 0)):
+            for p in self.pids:
+                try:
+                    os.kill(p, sig)
+                except ProcessLookupError:
+                    pass
+            end = time.time() + seconds
+            while time.time() < end and not all(gone(p) for p in self.pids):
+                time.sleep(0.01)
         self.events.close()
         for root in ("/run/containerd/runc/", "/run/containerd/oci-rt/"):
             shutil.rmtree(root + self.ns, ignore_errors=True)

@@ -242,6 +242,39 @@ def test_log_does_not_block(env):
     raises(5, c.state, "x")
 
 
+def test_the_start_command_is_killed(env):
+    """before it has told anybody the address: its server ends too, and soon"""
+    b = env.bundle("c1", ["true"])
+    r, w = os.pipe()
+    os.set_blocking(w, False)
+    try:
+        while True:
+            os.write(w, b"x" * 4096)
+    except BlockingIOError:
+        os.set_blocking(w, True)
+    p = subprocess.Popen([SHIM, "-namespace", env.ns, "-address", env.address, "-id", "c1", "start"], stdout=w,
+                         stdin=subprocess.DEVNULL, cwd=b.bundle, env=env.environment())
+    os.close(w)
+
+    def servers():
+        out = []
+        for pid in os.listdir("/proc"):
+            try:
+                args = open("/proc/%s/cmdline" % pid).read().split("\0")
+            except OSError:
+                continue
+            if env.address in args and "start" not in args:
+                out.append(int(pid))
+        return out
+    pid = wait_until(servers, what="the server")[0]
+    assert p.poll() is None
+    p.kill()
+    p.wait()
+    wait_until(lambda: gone(pid), what="the server ends")
+    assert not os.path.exists(expected_socket(env, "c1"))
+    os.close(r)
+
+
 def test_terminate(env):
     b, c = env.shim("c1", ["true"])
     pid = list(env.pids)[0]

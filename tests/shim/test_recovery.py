@@ -79,6 +79,20 @@ def test_wait_survives_a_lost_connection(env):
     c.delete("c1")
 
 
+def test_nobody_asks_for_shutdown(env):
+    """the last container was deleted, a connection stays: the shim ends after ten seconds, not before a new container"""
+    b, c = env.shim("c1", ["true"])
+    pid = list(env.pids)[0]
+    for _ in range(2):
+        c.create(b)
+        c.start("c1")
+        c.wait_exit("c1")
+        c.delete("c1")
+        time.sleep(1)
+        assert not gone(pid)
+    wait_until(lambda: gone(pid), timeout=20, what="the shim ends")
+
+
 def test_soak(env):
     """rounds of create, start, exec, delete: descriptors, threads and memory stay flat"""
     rounds = int(os.environ.get("SOAK", "2000" if os.environ.get("OCI_RT_TEST_LONG") else "100"))
