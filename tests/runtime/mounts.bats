@@ -346,7 +346,7 @@ deep"
 
 # ------------------------------------------------------------------ the root
 
-@test "a read-only tmpfs on /dev, as Podman writes it: filled, then read-only" {
+@test "a read-only tmpfs on /dev, as Podman writes it" {
 	config '(.mounts[] | select(.destination == "/dev") | .options) += ["ro", ""]
 		| .mounts += [{"destination": "/t", "type": "tmpfs", "source": "tmpfs", "options": ["ro"]},
 			{"destination": "/t/below", "type": "tmpfs", "source": "tmpfs"},
