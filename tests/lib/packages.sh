@@ -21,6 +21,7 @@ PACKAGES_TEST=(
 	e2fsprogs zstd xz-utils qemu-system-x86 uidmap
 	runc crun containerd
 	docker-registry skopeo umoci apache2-utils openssl iptables containernetworking-plugins
+	docker.io podman buildah catatonit netavark aardvark-dns
 )
 
 # Names that another release uses for the same thing ("old=new ..."): taken when the
