@@ -119,9 +119,6 @@ static void check_mount(struct check *c, const struct config_mount *m, size_t i)
 			json_quote(c->arena, m->destination));
 	if (bind && !m->source && !remount)
 		check_error(c, check_at(c, "mounts[%zu].source", i), "a bind mount needs a source");
-	for (size_t o = 0; o < m->options_count; o++)
-		if (m->options[o] && *m->options[o] == '\0')
-			check_error(c, check_at(c, "mounts[%zu].options[%zu]", i, o), "must not be empty");
 	check_idmap(c, m, i);
 }
 

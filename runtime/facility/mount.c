@@ -11,6 +11,9 @@
  * proc and sysfs go only on real directories; below a procfs only a few files
  * may be covered, or the runtime's own view (and that of the LSMs) could be
  * faked.
+ *
+ * A read-only tmpfs in which more is made, by later mounts or as /dev, has to be
+ * writable until then; its descriptor is kept and made read-only in STAGE_SETTLE.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -41,6 +44,8 @@ struct mount {
 	const struct config_mount *m;
 	struct mount_options o;
 	int source; /* host side: the detached clone, -1: the container side opens it */
+	bool late;  /* becomes read-only when everything in it has been made */
+	int writable; /* until then: the mount */
 };
 
 static int open_bind_source(const struct container *c, struct mount *mt, struct error *err)
@@ -257,10 +262,11 @@ static int mount_filesystem(struct container *c, struct mount *mt, struct error 
 		if (r < 0)
 			return r;
 	}
-	if (mt->o.tmpcopyup)
+	if (mt->o.tmpcopyup || mt->late)
 		mt->o.attr_set &= ~(uint64_t)MOUNT_ATTR_RDONLY;
 	fd = mount_new(type, mt->m->source, &mt->o, label, err);
-	mt->o.attr_set = wanted;
+	if (!mt->late)
+		mt->o.attr_set = wanted;
 	if (fd < 0)
 		return fd;
 	if (mt->o.tmpcopyup) {
@@ -276,7 +282,42 @@ static int mount_filesystem(struct container *c, struct mount *mt, struct error 
 	r = mount_attach(fd, target, mt->m->destination, err);
 	if (r == 0 && strcmp(type, "devpts") == 0 && c->devpts_fd < 0)
 		c->devpts_fd = fd_take(&fd);
+	if (r == 0 && mt->late)
+		mt->writable = fd_take(&fd);
 	return r;
+}
+
+/* The read-only tmpfs is complete. */
+static int seal(struct container *c, const struct step *s, struct error *err)
+{
+	struct mount *mt = (struct mount *)s->data;
+	_cleanup_fd_ int fd = fd_take(&mt->writable);
+	int r = mount_set(fd, false, MOUNT_ATTR_RDONLY, 0, 0);
+
+	(void)c;
+	return r < 0 ? error_sys(err, -r, "make the mount on \"%s\" read-only", mt->m->destination) : 0;
+}
+
+static bool is_below(const char *path, const char *directory)
+{
+	size_t n = strlen(directory);
+
+	while (n > 0 && directory[n - 1] == '/')
+		n--;
+	return strncmp(path, directory, n) == 0 && path[n] == '/';
+}
+
+/* Is more made in this mount than it holds by itself?  "/dev/x" stands for the devices and the console. */
+static bool is_filled_later(const struct config *config, const struct mount *mt, size_t index)
+{
+	if (!mt->o.readonly || mt->o.bind || mt->o.remount || strcmp(mt->m->type, "tmpfs") != 0 || mount_needs_legacy(&mt->o))
+		return false;
+	if (is_below("/dev/x", mt->m->destination))
+		return true;
+	for (size_t i = index + 1; i < config->mounts_count; i++)
+		if (is_below(config->mounts[i].destination, mt->m->destination))
+			return true;
+	return false;
 }
 
 static int do_mount(struct container *c, struct mount *mt, struct error *err)
@@ -314,7 +355,7 @@ int mount_plan(struct container *c, struct error *err)
 		int r;
 
 		mt->m = &config->mounts[i];
-		mt->source = -1;
+		mt->source = mt->writable = -1;
 		r = mount_options_parse(mt->m, c->arena, &mt->o, err);
 		if (r == 0 && mt->o.bind && !mt->o.remount && !mt->m->source)
 			r = error_set(err, ERR_CONFIG, EINVAL, "a bind mount needs a source");
@@ -336,6 +377,12 @@ int mount_plan(struct container *c, struct error *err)
 		s->index = (int)i;
 		step_text(p, s, "%s %s on %s", mt->o.remount ? "remount" : mt->o.bind ? "bind" : "mount",
 			mt->o.bind ? mt->m->source : mt->m->type, mt->m->destination);
+		mt->late = is_filled_later(config, mt, i);
+		if (mt->late) {
+			s = plan_add(p, STAGE_SETTLE, "mount", "mounts", seal, mt);
+			s->index = (int)i;
+			step_text(p, s, "make the mount on %s read-only", mt->m->destination);
+		}
 	}
 	return 0;
 }

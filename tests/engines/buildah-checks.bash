@@ -18,7 +18,7 @@ engine_start() {
 engine_stop() { :; }
 use_runtime() {
 	RUN=$OCI_RT
-	[ "$1" = oci-rt ] || RUN=$(command -v "$1")	# a path: buildah does not look into containers.conf for it
+	[ "$1" = oci-rt ] || RUN=$(command -v "$1")
 }
 clean_check() {
 	"${B[@]}" rm -a
@@ -29,6 +29,8 @@ run_() {
 	local c
 	c=$("${B[@]}" from busybox)
 	equal output "$("${B[@]}" run --runtime "$RUN" "$c" -- sh -c 'echo made >/made; id -u')" 0
+	equal 'by the environment' "$(BUILDAH_RUNTIME=$RUN "${B[@]}" run "$c" -- cat /made)" made
+	status 1 env BUILDAH_RUNTIME=/no/such "${B[@]}" run "$c" -- true
 	status 3 "${B[@]}" run --runtime "$RUN" "$c" -- sh -c 'exit 3'
 	equal user "$("${B[@]}" run --runtime "$RUN" --user 1000 --env A=b --workingdir /tmp "$c" -- sh -c 'id -u; echo $A; pwd' | tr '\n' ' ')" '1000 b /tmp '
 	mkdir v

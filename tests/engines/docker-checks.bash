@@ -85,6 +85,7 @@ default_runtime() {
 	docker run -d --name aa busybox sleep 600
 	equal 'its runtime' "$(inspect '{{.HostConfig.Runtime}}' aa)" "$name"
 	# and it is really that one which has it
+	[ "$ENGINE$RUNTIME" != docker+shimoci-rt ] || readlink /proc/[0-9]*/exe | grep -x "$SHIM"
 	if [ "$RUNTIME" = oci-rt ]; then
 		for root in /run/docker/runtime-*/moby /run/containerd/oci-rt/moby; do
 			if [ -e "$root" ]; then "$OCI_RT" --root "$root" state "$(inspect '{{.Id}}' aa)" | jq -e '.status == "running"' && return; fi

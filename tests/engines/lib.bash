@@ -93,7 +93,7 @@ last_words() {
 
 # equal WHAT GOT WANTED
 equal() {
-	[ "$2" = "$3" ] || { printf '%s is\n  %s\nnot\n  %s\n' "$1" "$2" "$3"; return 1; }
+	[ "$2" = "$3" ] || { printf '%s is "%s", not "%s"\n' "$1" "$2" "$3"; return 1; }
 }
 
 # matches WHAT GOT EXTENDED-REGEX

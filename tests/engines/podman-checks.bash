@@ -193,11 +193,10 @@ kube_init() {
 	# Podman 4 may find that an init container "is running" which has just ended, with every runtime: it is asked again
 	for i in 1 2 3 4 5 6; do
 		if podman play kube probe.yaml; then break; fi
-		podman play kube --down probe.yaml || true
+		podman pod rm -af -t 0
 	done
 	until_output prepared podman logs probed-main
 	equal user "$(podman exec probed-main id -u)" 1000
-	podman play kube --down probe.yaml
 }
 
 names() {

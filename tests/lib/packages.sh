@@ -20,7 +20,8 @@ PACKAGES_TEST=(
 	debootstrap clang libclang-rt-14-dev clang-format clang-tidy cppcheck shellcheck
 	e2fsprogs zstd xz-utils qemu-system-x86 uidmap
 	runc crun containerd
-	docker-registry skopeo umoci buildah git bzip2 apache2-utils openssl iptables containernetworking-plugins erofs-utils
+	docker-registry skopeo umoci git bzip2 apache2-utils openssl iptables containernetworking-plugins erofs-utils
+	docker.io podman buildah catatonit netavark aardvark-dns
 )
 
 # Names that another release uses for the same thing ("old=new ..."): taken when the

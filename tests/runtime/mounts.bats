@@ -346,6 +346,20 @@ deep"
 
 # ------------------------------------------------------------------ the root
 
+@test "a read-only tmpfs on /dev, as Podman writes it" {
+	config '(.mounts[] | select(.destination == "/dev") | .options) += ["ro", ""]
+		| .mounts += [{"destination": "/t", "type": "tmpfs", "source": "tmpfs", "options": ["ro"]},
+			{"destination": "/t/below", "type": "tmpfs", "source": "tmpfs"},
+			{"destination": "/alone", "type": "tmpfs", "source": "tmpfs", "options": ["ro"]}]'
+	inside 'for d in /dev /t /alone; do touch $d/x 2>/dev/null && echo "$d is writable"; done
+		touch /dev/shm/x /t/below/x && head -c 1 /dev/zero | wc -c; ls /dev/pts/ptmx /dev/stdin
+		grep -cE " (/dev|/t|/alone) ro[, ]" /proc/self/mountinfo'
+	assert_output "1
+/dev/pts/ptmx
+/dev/stdin
+3"
+}
+
 @test "root.readonly" {
 	config '.root.readonly = true'
 	inside_ok 'touch /x 2>&1 || true; cat /proc/self/mountinfo; echo x >/dev/shm/ok && echo shm writable'
