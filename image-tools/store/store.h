@@ -75,6 +75,7 @@ int store_bundle_forget(struct store *s, const char *bundle);
 /* Free what no image and no bundle needs.  Counts go to *freed (bytes) and *removed. */
 struct gc_options {
 	bool dry_run, layers_only;
+	const char *older; /* only what has been there longer: "90s", "30m", "12h", "7d"; or NULL */
 };
 struct gc_result {
 	uint64_t bytes;
