@@ -6,6 +6,7 @@
 
 static const struct option_spec specs[] = {
 	{ "dry-run", 'n', OPTION_FLAG, offsetof(struct gc_options, dry_run), NULL, "only say what would be freed" },
+	{ "older", 0, OPTION_STRING, offsetof(struct gc_options, older), "AGE", "only what has been there longer: 30m, 12h, 7d" },
 	{ "layers", 0, OPTION_FLAG, offsetof(struct gc_options, layers_only), NULL, "only unpacked layers" },
 	{ "build-cache", 0, OPTION_FLAG, offsetof(struct gc_options, build_cache), NULL, "also the cache of builds" },
 	{ 0 },

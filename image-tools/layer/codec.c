@@ -221,7 +221,7 @@ static int check_limits(struct decoder *d, struct error *err)
 ssize_t decoder_read(struct decoder *d, void *buf, size_t size, struct error *err)
 {
 	for (;;) {
-		size_t produced = 0;
+		size_t produced = 0, before_step;
 		int r;
 
 		if (d->codec == CODEC_GZIP && !d->inside) {
@@ -229,6 +229,7 @@ ssize_t decoder_read(struct decoder *d, void *buf, size_t size, struct error *er
 			if (r <= 0)
 				return r;
 		}
+		before_step = d->start;
 		if (d->codec == CODEC_NONE) {
 			if (d->start == d->end && (r = fill(d, err)) <= 0)
 				return r;
@@ -248,6 +249,9 @@ ssize_t decoder_read(struct decoder *d, void *buf, size_t size, struct error *er
 		}
 		/* Nothing came out: more input is needed, unless a member has just ended. */
 		if (d->codec == CODEC_GZIP && !d->inside)
+			continue;
+		/* An empty or skippable frame was passed over: what follows it is at hand. */
+		if (d->start != before_step && d->start < d->end)
 			continue;
 		if (d->start == d->end || d->codec == CODEC_GZIP || d->codec == CODEC_ZSTD) {
 			size_t before = d->end - d->start;

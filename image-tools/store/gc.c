@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -204,7 +205,7 @@ static uint64_t tree_size(int dir, const char *name)
 enum sweep_kind { SWEEP_BLOBS, SWEEP_LAYERS, SWEEP_TMP };
 
 static void sweep(struct store *s, const char *name, enum sweep_kind kind, const struct marks *m,
-	const struct gc_options *o, struct gc_result *result)
+	const struct gc_options *o, time_t before, struct gc_result *result)
 {
 	int fd = openat(s->layout.dir, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *d = fd < 0 ? NULL : fdopendir(fd);
@@ -218,8 +219,9 @@ static void sweep(struct store *s, const char *name, enum sweep_kind kind, const
 			continue;
 		if (kind == SWEEP_TMP && strcmp(e->d_name, s->run_name) == 0)
 			continue;
-		if (fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0)
-			bytes = S_ISDIR(st.st_mode) ? tree_size(dirfd(d), e->d_name) : (uint64_t)st.st_blocks * 512;
+		if (fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 || (o->older && st.st_ctime > before))
+			continue;
+		bytes = S_ISDIR(st.st_mode) ? tree_size(dirfd(d), e->d_name) : (uint64_t)st.st_blocks * 512;
 		log_debug("gc: %s/%s", name, e->d_name);
 		if (!o->dry_run && store_remove_tree(dirfd(d), e->d_name) < 0) {
 			log_warning("gc: %s/%s/%s cannot be removed", s->path, name, e->d_name);
@@ -232,12 +234,40 @@ static void sweep(struct store *s, const char *name, enum sweep_kind kind, const
 		closedir(d);
 }
 
+/* The moment before which things are old. */
+static int parse_age(const char *text, time_t *before, struct error *err)
+{
+	static const struct {
+		char letter;
+		unsigned int seconds;
+	} units[] = { { 's', 1 }, { 'm', 60 }, { 'h', 3600 }, { 'd', 86400 } };
+	time_t now = time(NULL);
+	char *end;
+	unsigned long n;
+
+	*before = now;
+	if (!text)
+		return 0;
+	errno = 0;
+	n = strtoul(text, &end, 10);
+	for (size_t i = 0; !errno && end > text && *text >= '0' && *text <= '9' && i < sizeof units / sizeof units[0]; i++) {
+		if (end[0] == units[i].letter && !end[1] && n <= (unsigned long)now / units[i].seconds) {
+			*before = now - (time_t)(n * units[i].seconds);
+			return 0;
+		}
+	}
+	return error_set(err, ERR_USAGE, EINVAL, "--older \"%.40s\": an age such as 30m, 12h or 7d expected", text);
+}
+
 int store_gc(struct store *s, const struct gc_options *o, struct gc_result *result, struct error *err)
 {
 	struct marks blobs = { .a = s->arena }, layers = { .a = s->arena };
 	struct image_index x;
-	int r = 0;
+	time_t before;
+	int r = parse_age(o->older, &before, err);
 
+	if (r < 0)
+		return r;
 	*result = (struct gc_result){ 0 };
 	if (flock(s->gc_lock, LOCK_EX | LOCK_NB) < 0) {
 		error_set(err, ERR_STATE, EBUSY, "the store is in use by another oci-image");
@@ -258,12 +288,12 @@ int store_gc(struct store *s, const struct gc_options *o, struct gc_result *resu
 		qsort(blobs.names, blobs.count, sizeof *blobs.names, compare_names);
 	if (layers.count)
 		qsort(layers.names, layers.count, sizeof *layers.names, compare_names);
-	sweep(s, "layers", SWEEP_LAYERS, &layers, o, result);
+	sweep(s, "layers", SWEEP_LAYERS, &layers, o, before, result);
 	if (!o->layers_only) {
-		sweep(s, "blobs/sha256", SWEEP_BLOBS, &blobs, o, result);
-		sweep(s, "blobs/sha512", SWEEP_BLOBS, &blobs, o, result);
+		sweep(s, "blobs/sha256", SWEEP_BLOBS, &blobs, o, before, result);
+		sweep(s, "blobs/sha512", SWEEP_BLOBS, &blobs, o, before, result);
 	}
-	sweep(s, "tmp", SWEEP_TMP, NULL, o, result);
+	sweep(s, "tmp", SWEEP_TMP, NULL, o, before, result);
 	flock(s->gc_lock, LOCK_SH);
 	return 0;
 }

@@ -79,6 +79,7 @@ int store_bundle_forget(struct store *s, const char *bundle);
 struct gc_options {
 	bool dry_run, layers_only;
 	bool build_cache; /* forget it; otherwise what it needs stays */
+	const char *older; /* only what has been there longer: "90s", "30m", "12h", "7d"; or NULL */
 };
 struct gc_result {
 	uint64_t bytes;

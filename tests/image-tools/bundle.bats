@@ -43,6 +43,40 @@ run_in() {
 	image volume rm site
 }
 
+@test "the first session of image-tools/README.md, line by line" {
+	local line port n=0
+	port=$(free_port)
+	registry plain "" ""
+	image import "$WORK/root.tar" web:1 -c 'CMD ["sh"]'
+	image push web:1 "localhost:$PORT_plain/web:1"
+	printf '[[registry]]\nprefix = "registry.example"\nlocation = "localhost:%s"\n' "$PORT_plain" >"$WORK/registries.conf"
+	mkdir "$WORK/session" "$WORK/programs"
+	cd "$WORK/session"
+	ln -s "$OCI_IMAGE" "$WORK/programs/oci-image"
+	ln -s "$(command -v "$OCI_RT")" "$WORK/programs/oci-rt"
+	export PATH=$WORK/programs:$PATH CONTAINERS_REGISTRIES_CONF=$WORK/registries.conf OCI_IMAGE_STORE=$WORK/session-store
+	while read -r line; do
+		n=$((n + 1))
+		# the port and the names of the containers are the machine's
+		line=$(sed -E "s/8080/$port/g; s/(--bundle \\S+) (\\S+)/\1 session-$$-\2/; s/(exec|delete --force) web/\1 session-$$-web/" <<<"$line")
+		echo "# $line"
+		case $line in *"--bundle look"*) line="echo 'echo in-the-shell; exit' | script -qec '$line' /dev/null" ;; esac
+		bash -ec "$line" </dev/null >"$WORK/line" 2>&1 3>&- || { cat "$WORK/line"; oci-rt delete --force "session-$$-web"; return 1; }
+		cat "$WORK/line"
+		case $line in
+		*"--bundle hello"*) grep -q '^hello' "$WORK/line" ;;
+		*"--bundle look"*) grep -q 'in-the-shell' "$WORK/line" ;;
+		*curl*) grep -q 'hello\|changed' "$WORK/line"; [ "$n" -lt 11 ] || grep -q changed "$WORK/line" ;;
+		*web.log) [[ $line != cat* ]] || grep -q started "$WORK/line" ;;
+		*"inspect --diff"*) grep -q 'A /mine' "$WORK/line" ;;
+		esac
+	done < <(sed -n '/^## A first session/,/^## The store/s/^    # //p' "$HERE/../../image-tools/README.md")
+	[ "$n" -ge 20 ]
+	[ "$(ls -A "$WORK/session")" = web.log ]
+	[ -z "$(ls -A "$WORK/session-store/layers")" ]
+	if grep -q "$WORK" /proc/self/mountinfo; then false; fi
+}
+
 @test "user, env, workdir, read-only, limits reach the runtime" {
 	image unpack -u www -e FOO=bar --read-only -m 64m --pids 20 --tmpfs /tmp app:1 "$WORK/b1" -- sh -c 'id; pwd; env; touch /x; touch /tmp/x && echo tmp-ok'
 	run run_in "$WORK/b1"

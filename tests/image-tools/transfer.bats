@@ -224,6 +224,18 @@ pulls() { rm -rf "$WORK/s2"; OCI_IMAGE_STORE=$WORK/s2 image pull "localhost:$PUS
 	diff -r "$WORK/direct/blobs" "$WORK/direct2/blobs"
 }
 
+@test "gc --older leaves what is new" {
+	export OCI_IMAGE_STORE=$WORK/s5
+	image import "$WORK/root.tar" old:1
+	image rmi --no-gc old:1
+	for bad in x 5 5y -1h 1hh 99999999999999999999d; do run image gc --older "$bad"; [ "$status" = 2 ]; done
+	image gc --older 1h
+	[ "$(find "$WORK/s5/blobs/sha256" -type f | wc -l)" = 3 ]
+	sleep 1.1
+	image gc --older 1s
+	[ "$(find "$WORK/s5/blobs/sha256" -type f | wc -l)" = 0 ]
+}
+
 @test "export is the flat tree, df counts" {
 	image export app:1 -o "$WORK/out.tar"
 	image export app:1 >"$WORK/out2.tar"
