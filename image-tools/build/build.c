@@ -235,7 +235,8 @@ static void warn_unused(struct builder *b)
 {
 	for (size_t i = 0; i < b->build_arguments_count; i++)
 		if (!b->build_arguments[i].used && !special(b->build_arguments[i].name))
-			log_warning("--build-arg %s: no ARG that was reached takes it", b->build_arguments[i].name);
+			build_progress_note(b->progress, 0, "--build-arg %s: no ARG that was reached takes it",
+				b->build_arguments[i].name);
 }
 
 /* --- all of it --------------------------------------------------------------------------------------------------- */

@@ -17,7 +17,6 @@
 #include <unistd.h>
 
 #include "base/fd.h"
-#include "base/log.h"
 #include "base/spawn.h"
 #include "image-tools/build/internal.h"
 
@@ -124,7 +123,7 @@ int userns_enter(struct builder *b, bool *single, struct error *err)
 	if (r == 0 && (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0))
 		r = error_sys(err, errno, "become root of the user namespace");
 	if (r == 0 && *single)
-		log_info("one id only (no range in /etc/subuid): all files belong to root, programs cannot change "
-			 "their user");
+		build_progress_note(b->progress, 0,
+			"one id only (no range in /etc/subuid): all files belong to root, programs cannot change their user");
 	return r;
 }
