@@ -185,22 +185,42 @@ static int write_archive(struct writer *w, const struct copy_item *item, int fd,
 	return r == 0 && memcmp(now, content, 32) != 0 ? writer_changed(item->top, err) : r;
 }
 
+/* An archive that ADD unpacks: its descriptor; -ENOENT when it is none. */
+static int open_archive(const struct copy *c, const struct copy_item *item, struct error *err)
+{
+	const struct copy_request *q = c->request;
+	_cleanup_fd_ int fd = -1;
+	struct stat st;
+
+	if (item->tree || item->source->kind != COPY_SOURCE_PATH || !q->add || q->unpack == 0)
+		return -ENOENT;
+	fd = tree_open(q->context->root, item->top, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || source_is_archive(fd, err) != 1)
+		return -ENOENT;
+	return fd_take(&fd);
+}
+
 static int write_path(struct writer *w, const struct copy_item *item, struct error *err)
 {
-	const struct copy_request *q = w->c->request;
 	struct tree_filter f = copy_filter(w->c, item);
+	_cleanup_fd_ int archive = open_archive(w->c, item, err);
 	char name[256];
 	int r;
 
-	if (!item->tree && q->add && q->unpack != 0) {
-		_cleanup_fd_ int fd = tree_open(q->context->root, item->top, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
-		struct stat st;
-
-		if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && source_is_archive(fd, err) == 1)
-			return write_archive(w, item, fd, err);
-	}
+	if (archive >= 0)
+		return write_archive(w, item, archive, err);
 	r = open_top(w, item, item->tree, name, err);
 	return r < 0 ? r : tree_walk(&f, item->top, writer_visit, w, err);
+}
+
+/* What becomes one file, whatever else comes: neither a tree nor an archive to be unpacked. */
+static bool is_file(const struct copy *c, const struct copy_item *item, struct error *err)
+{
+	if (item->source->kind == COPY_SOURCE_URL && c->request->unpack == 1)
+		return source_is_archive(item->file.fd, err) != 1;
+	_cleanup_fd_ int archive = open_archive(c, item, err);
+
+	return !item->tree && archive < 0;
 }
 
 /* Several things cannot become one file. */
@@ -212,9 +232,11 @@ static int check_several(struct writer *w, struct error *err)
 	size_t files = 0;
 	bool exists;
 
-	for (size_t i = 0; i < c->count; i++)
-		files += !c->items[i].tree;
-	if (c->into || files == 0 || c->count < 2)
+	if (c->into || c->count < 2)
+		return 0;
+	for (size_t i = 0; files == 0 && i < c->count; i++)
+		files += is_file(c, &c->items[i], err);
+	if (files == 0)
 		return 0;
 	if (tree_resolve(w->root, c->destination, true, place, &exists) == 0 && exists)
 		fd = tree_open(w->root, place, O_PATH | O_DIRECTORY);

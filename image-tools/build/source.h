@@ -15,6 +15,9 @@ int source_scratch(const struct source_options *o, const char *what, char name[s
 /* A nameless file in scratch with the rest of fd: position 0. */
 int source_spool(const struct source_options *o, int fd, struct error *err);
 
+/* Take "user:password@" out of an http(s) URL: the rest; *user: decoded, or NULL.  Neither messages nor results show it. */
+const char *source_split_user(struct arena *a, const char *url, const char **user);
+
 /* --- URLs ---------------------------------------------------------------------------------------- */
 
 struct source_file {
@@ -41,7 +44,8 @@ int source_unpack(int fd, int dir, const uint32_t *owner, bool userns, bool cont
 /* --- git ------------------------------------------------------------------------------------------ */
 
 struct git_source {
-	const char *remote; /* what git is told */
+	const char *remote; /* what git is told, without user and password of an http(s) URL */
+	const char *user;   /* those, or NULL */
 	const char *ref;    /* branch, tag, refs/..., commit; NULL: HEAD */
 	const char *subdir; /* NULL: all */
 	const char *commit; /* whole or beginning of the commit that it must be, or NULL */

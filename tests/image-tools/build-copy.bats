@@ -245,6 +245,46 @@ private" ]
 	[ "$(cat "$WORK/far.log")" = "GET /private 200 " ]
 }
 
+@test "user and password of a URL, or of a git secret, reach the server and nobody else" {
+	echo private >"$WORK/www/private"
+	printf 'basic dTpwdw==' >"$WORK/header"
+	build <<-D
+		FROM scratch
+		ADD http://u:pw@${WEB#http://}/basic/private /
+		ADD --keep-git-dir=true http://u:pw@${WEB#http://}/basic/repo.git /git
+	D
+	[ "$(cat "$WORK/out/private")" = private ]
+	[ -f "$WORK/out/git/file" ]
+	[ "$(grep -rc pw "$WORK/out/git/.git/config")" = 0 ]
+	run build <<-D
+		FROM scratch
+		ADD $WEB/basic/repo.git /other
+	D
+	[ "$status" -ne 0 ]
+	build --secret "id=GIT_AUTH_HEADER.${WEB#http://},src=$WORK/header" <<-D
+		FROM scratch
+		ADD $WEB/basic/repo.git /other
+	D
+	[ -f "$WORK/out/other/file" ]
+}
+
+@test "several archives into one directory need no slash, several files do" {
+	cp "$WORK/plain.tar" "$WORK/ctx/a.tar"
+	cp "$WORK/plain.tar.gz" "$WORK/ctx/b.tgz"
+	echo f >"$WORK/ctx/f"
+	build <<-'D'
+		FROM scratch
+		ADD a.tar b.tgz /x
+	D
+	[ -f "$WORK/out/x/sub/two" ]
+	run build <<-'D'
+		FROM scratch
+		ADD a.tar f /x
+	D
+	[ "$status" -ne 0 ]
+	[[ $output == *"must be a directory and end with /"* ]]
+}
+
 @test "URLs: unpacked only with --unpack; a name is needed for a directory" {
 	cp "$WORK/plain.tar.gz" "$WORK/www/a.tgz"
 	build <<-D
