@@ -56,9 +56,10 @@ static int read_file(struct arena *a, const char *name, size_t limit, const char
 	return read_all(a, fd, name, limit, text, len, err);
 }
 
-static int read_dockerfile(struct arena *a, const char *file, const char *context, struct dockerfile *d, const char **path,
-	struct error *err)
+static int read_dockerfile(struct arena *a, const char *file, const char *context, bool syntax, struct dockerfile *d,
+	const char **path, struct error *err)
 {
+	const char *name = file && strcmp(file, "-") != 0 ? file : "Dockerfile";
 	const char *text = NULL;
 	size_t len;
 	int r;
@@ -70,9 +71,7 @@ static int read_dockerfile(struct arena *a, const char *file, const char *contex
 		r = read_file(a, *path, DOCKERFILE_MAX_SIZE, &text, &len, err);
 	if (r < 0)
 		return r;
-	if (file)
-		return dockerfile_parse(a, strcmp(file, "-") == 0 ? "Dockerfile" : file, text, len, d, err);
-	return dockerfile_parse(a, "Dockerfile", text, len, d, err);
+	return syntax ? dockerfile_parse_syntax(a, name, text, len, d, err) : dockerfile_parse(a, name, text, len, d, err);
 }
 
 /* FILE.dockerignore, or CONTEXT/.dockerignore; none is no error. */
@@ -159,15 +158,19 @@ int build_inspect(struct program *p, const struct build_inspect *i, const char *
 {
 	struct json_writer w;
 	struct dockerfile d;
-	const char *path;
+	const char *path, *how = i->ast.count ? i->ast.items[i->ast.count - 1] : "";
 	int r;
 
 	if (i->words)
 		return words(i, err);
-	r = read_dockerfile(&p->arena, file, context, &d, &path, err);
+	if (*how && strcmp(how, "syntax") != 0)
+		return error_set(err, ERR_USAGE, EINVAL, "build: --dump-ast=%.40s: only =syntax is known", how);
+	if (*how && i->check)
+		return error_set(err, ERR_USAGE, EINVAL, "build: --check needs more than the syntax");
+	r = read_dockerfile(&p->arena, file, context, *how, &d, &path, err);
 	if (r < 0)
 		return r;
-	if (i->ast) {
+	if (i->ast.count) {
 		json_writer_init(&w, &p->arena, true);
 		dockerfile_dump(&d, &w);
 		print_json(&w);

@@ -82,16 +82,30 @@ static int fail(struct parser *p, const char *what)
 
 /* --- splitting -------------------------------------------------------------------------- */
 
+static int check_pairs(struct parser *p, const struct string_list *words)
+{
+	for (size_t i = 0; i < words->count; i++) {
+		if (strchr(words->items[i], '='))
+			continue;
+		error_set(p->err, ERR_CONFIG, EINVAL, "\"%.80s\": NAME=VALUE is expected", words->items[i]);
+		error_hint(p->err, "a value with blanks needs quotes");
+		return -EINVAL;
+	}
+	return 0;
+}
+
 static int split_pairs(struct parser *p, struct dockerfile_instruction *in)
 {
 	size_t begin, end;
 
 	split_words(p->arena, in->text, p->d->escape, &in->args);
-	if (in->args.count == 0 || strchr(in->args.items[0], '='))
+	if (in->args.count == 0)
 		return 0;
+	if (strchr(in->args.items[0], '='))
+		return check_pairs(p, &in->args);
 	/* the old form: a name, blanks, and the rest of the line as it is */
 	if (!find_blanks(in->text, &begin, &end)) {
-		error_set(p->err, ERR_CONFIG, EINVAL, "%s %.80s: a value is expected", verbs[in->verb].name, in->text);
+		error_set(p->err, ERR_CONFIG, EINVAL, "\"%.80s\": a value is expected", in->text);
 		error_hint(p->err, "write %s %.80s=value", verbs[in->verb].name, in->text);
 		return -EINVAL;
 	}
@@ -151,14 +165,15 @@ static int split_trigger(struct parser *p, struct dockerfile_instruction *in)
 
 	if (!*in->text)
 		return 0;
-	if (verb == DOCKERFILE_ONBUILD || verb == DOCKERFILE_FROM || verb == DOCKERFILE_MAINTAINER)
+	if ((verb == DOCKERFILE_ONBUILD && (!p->syntax_only || ++p->depth > 8)) ||
+		(!p->syntax_only && (verb == DOCKERFILE_FROM || verb == DOCKERFILE_MAINTAINER)))
 		return error_set(p->err, ERR_CONFIG, EINVAL, "ONBUILD cannot hold %s", verbs[verb].name);
 	sub->line = in->line;
 	r = instruction_split(p, in->text, sub);
 	if (r < 0)
 		return r;
 	in->triggered = sub;
-	list_add(p->arena, &in->args, verbs[sub->verb].name);
+	list_add(p->arena, &in->args, sub->error ? sub->keyword : verbs[sub->verb].name);
 	for (size_t i = 0; i < sub->args.count; i++)
 		list_add(p->arena, &in->args, sub->args.items[i]);
 	return 0;
@@ -196,8 +211,17 @@ int instruction_split(struct parser *p, const char *line, struct dockerfile_inst
 		end = begin;
 	in->keyword = arena_strndup(p->arena, s, begin);
 	verb = verb_find(in->keyword);
-	if (verb < 0)
-		return fail_unknown(p->err, "instruction", in->keyword, verb_names);
+	if (verb < 0) {
+		int r = fail_unknown(p->err, "instruction", in->keyword, verb_names);
+
+		if (!p->syntax_only)
+			return r;
+		in->verb = DOCKERFILE_VERB_COUNT;
+		in->error = arena_strdup(p->arena, p->err->msg);
+		in->text = "";
+		error_clear(p->err);
+		return 0;
+	}
 	in->verb = (enum dockerfile_verb)verb;
 	s = split_flags(p->arena, s + end, &in->flags);
 	len = strlen(s);
@@ -363,11 +387,6 @@ static int type_pairs(struct parser *p, struct dockerfile_instruction *in)
 	for (size_t i = 0; i < in->args.count; i++) {
 		const char *word = in->args.items[i], *equals = strchr(word, '=');
 
-		if (!equals && in->verb != DOCKERFILE_ARG) {
-			error_set(p->err, ERR_CONFIG, EINVAL, "\"%.80s\": NAME=VALUE is expected", word);
-			error_hint(p->err, "a value with blanks needs quotes");
-			return -EINVAL;
-		}
 		if (equals == word)
 			return error_set(p->err, ERR_CONFIG, EINVAL, "\"%.80s\": a name is expected before =", word);
 		in->pairs.items[i].key = equals ? arena_strndup(p->arena, word, (size_t)(equals - word)) : word;
@@ -655,13 +674,24 @@ static int type_onbuild(struct parser *p, struct dockerfile_instruction *in)
 	sub->end_line = in->end_line;
 	sub->heredocs = in->heredocs;
 	sub->heredocs_count = in->heredocs_count;
+	if (sub->verb == DOCKERFILE_ONBUILD || sub->verb == DOCKERFILE_FROM || sub->verb == DOCKERFILE_MAINTAINER)
+		return error_set(p->err, ERR_CONFIG, EINVAL, "ONBUILD cannot hold %s", verbs[sub->verb].name);
 	r = instruction_type(p, sub);
 	return r < 0 ? error_wrap(p->err, "%s", verbs[sub->verb].name) : 0;
 }
 
 int instruction_type(struct parser *p, struct dockerfile_instruction *in)
 {
-	int r = check_flags(p, in);
+	int r;
 
-	return r < 0 ? r : verbs[in->verb].type(p, in);
+	if (in->error)
+		return 0;
+	r = check_flags(p, in);
+	if (r == 0)
+		r = verbs[in->verb].type(p, in);
+	if (r == 0 || !p->syntax_only)
+		return r;
+	in->error = arena_strdup(p->arena, p->err->msg);
+	error_clear(p->err);
+	return 0;
 }

@@ -210,6 +210,33 @@ static void test_parse(void **state)
 	run_blocks("parse.txt", 150, parse_case);
 }
 
+/* What other parsers take as well-formed and only the instructions refuse. */
+static void test_syntax(void **state)
+{
+	static const char text[] = "RUN x\nFOO bar\nHEALTHCHECK\nHEALTHCHECK CONNECT TCP 7000\nRUN --what=ever y\nONBUILD FROM a\n"
+				   "ONBUILD ONBUILD BAR\nONBUILD\nCOPY <<E\nz\nE\nFROM a b\n";
+	static const char *const bad[] = { "", "# only", "ENV a", "ENV a=b c", "CMD [1]", "ONBUILD CMD [1]", "RUN <<E\n",
+		"# escape=x\nFROM a" };
+	struct arena a = ARENA_INIT;
+	struct error err = { 0 };
+	struct dockerfile d;
+	const char *s;
+
+	(void)state;
+	assert_int_equal(dockerfile_parse_syntax(&a, "D", text, strlen(text), &d, &err), 0);
+	assert_int_equal(d.count, 10);
+	assert_null(d.instructions[0].error);
+	for (size_t i = 1; i < d.count; i++)
+		assert_non_null(d.instructions[i].error ? d.instructions[i].error : d.instructions[i].triggered->error);
+	s = dumped(&a, &d);
+	assert_non_null(strstr(s, "{\"instruction\":\"FOO\",\"keyword\":\"FOO\",\"line\":2,\"endLine\":2,\"original\":\"FOO bar\","));
+	assert_non_null(strstr(s, "\"error\":\"unknown flag \\\"--what\\\"\""));
+	assert_non_null(strstr(s, "\"args\":[\"CONNECT\",\"TCP 7000\"],\"error\""));
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+		assert_true(dockerfile_parse_syntax(&a, "D", bad[i], strlen(bad[i]), &d, &err) < 0);
+	arena_free(&a);
+}
+
 /* --- lint --- */
 
 static bool lint_case(struct arena *a, struct block *b)
@@ -414,6 +441,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_parse),
+		cmocka_unit_test(test_syntax),
 		cmocka_unit_test(test_lint),
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_trigger),
