@@ -286,6 +286,7 @@ static int open_all(struct builder *b, struct error *err)
 		.secret_opaque = b,
 		.ssh_auth_sock = b->o->ssh.count ? getenv("SSH_AUTH_SOCK") : NULL,
 		.userns = b->userns,
+		.single_id = p->store.single_id,
 		.cache = openat(b->cache.dir, "http", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW)};
 	return 0;
 }

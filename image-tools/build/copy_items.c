@@ -103,7 +103,7 @@ static int unpack(struct writer *w, const struct copy_item *item, int fd, struct
 	int r = open_top(w, item, true, name, err);
 
 	if (r == 0)
-		r = source_unpack(fd, w->levels[0].fd, w->owner, w->userns, false, err);
+		r = source_unpack(w->c->sources, fd, w->levels[0].fd, w->owner, false, err);
 	if (r < 0)
 		return error_wrap(err, "unpack \"%.300s\"", item->source->text);
 	w->result->files++;
@@ -135,7 +135,7 @@ static int write_git(struct writer *w, const struct copy_item *item, struct erro
 	struct tree_filter f = { .exclude = w->c->exclude };
 	struct timespec when = w->now;
 	int64_t commit_time;
-	bool check = w->check;
+	bool check = w->check, keep_owner = w->keep_owner;
 	char name[256];
 	_cleanup_fd_ int dir = git_checkout(w->c->sources, &w->c->arena, &item->git, item->commit, item->keep_git_dir,
 		&commit_time, err);
@@ -154,7 +154,7 @@ static int write_git(struct writer *w, const struct copy_item *item, struct erro
 		r = tree_walk(&f, "", writer_visit, w, err);
 	w->time = NULL;
 	w->check = check;
-	w->keep_owner = w->c->request->context->keep_owner;
+	w->keep_owner = keep_owner;
 	return r;
 }
 
@@ -242,8 +242,8 @@ static int check_several(struct writer *w, struct error *err)
 		fd = tree_open(w->root, place, O_PATH | O_DIRECTORY);
 	if (fd >= 0)
 		return 0;
-	error_set(err, ERR_CONFIG, ENOTDIR, "%s of more than one file: the destination \"%.300s\" must be a directory and end with /",
-		c->request->add ? "ADD" : "COPY", c->request->destination);
+	error_set(err, ERR_CONFIG, ENOTDIR, "more than one file: the destination \"%.300s\" must be a directory and end with /",
+		c->request->destination);
 	error_hint(err, "write \"%.300s/\"", c->request->destination);
 	return -ENOTDIR;
 }
@@ -283,8 +283,10 @@ int copy_apply(struct copy *c, int root, int users, struct copy_result *result, 
 		r = copy_owner_parse(q->chown, users, &c->arena, owner, err);
 	if (r < 0)
 		return r;
-	w = writer_new((struct writer){ .c = c, .root = root, .keep_owner = q->context->keep_owner, .userns = c->sources->userns,
-		.owner = q->chown ? owner : NULL, .mode = &c->mode, .now = q->now, .result = result, .check = c->digested });
+	w = writer_new((struct writer){ .c = c, .root = root,
+		.keep_owner = q->context->keep_owner && !c->sources->single_id,
+		.userns = c->sources->userns, .owner = q->chown && !c->sources->single_id ? owner : NULL,
+		.mode = &c->mode, .now = q->now, .result = result, .check = c->digested });
 	if (!w)
 		return error_sys(err, ENOMEM, "copy");
 	r = check_several(w, err);

@@ -541,7 +541,7 @@ int copy_tree(const struct context *c, const char *place, int to, struct error *
 {
 	struct tree_filter f = { .root = c->root, .ignore = c->ignore };
 	struct copy_result result = { 0 };
-	struct writer *w = writer_new((struct writer){ .root = to, .keep_owner = c->keep_owner, .userns = c->sources->userns,
+	struct writer *w = writer_new((struct writer){ .root = to, .keep_owner = c->keep_owner && !c->sources->single_id, .userns = c->sources->userns,
 		.result = &result });
 	int r;
 

@@ -39,7 +39,7 @@ int source_download(const struct source_options *o, struct arena *a, const char 
 int source_is_archive(int fd, struct error *err);
 /* Unpack it into a directory.  owner: uid and gid instead of the archive's, or NULL; context: for reading only, so that
  * owners and devices do not matter. */
-int source_unpack(int fd, int dir, const uint32_t *owner, bool userns, bool context, struct error *err);
+int source_unpack(const struct source_options *o, int fd, int dir, const uint32_t *owner, bool context, struct error *err);
 
 /* --- git ------------------------------------------------------------------------------------------ */
 
