@@ -468,7 +468,7 @@ static int in_overlay(struct run_request *q, const char *rootfs, struct error *e
 int sandbox_run(struct run_request *q, struct scratch *x, struct error *err)
 {
 	struct build_stage *s = q->stage;
-	const char *stub, *rootfs;
+	const char *stub = NULL, *rootfs;
 	int r;
 
 	q->bundle = sandbox_directory(s->b, &s->arena, err);

@@ -393,6 +393,7 @@ runs() { find "$OCI_IMAGE_STORE/cache/mounts" -name "$1" -exec cat {} + | wc -l;
 	[ "$(config sqa '.rootfs.diff_ids | length')" = 1 ]
 	[ "$(inside sqa cat /two)" = two ]
 	image verify --tree sqa
+	image verify --tree out
 }
 
 @test "--build-context as directory and as image; .dockerignore; Dockerfile on standard input" {
