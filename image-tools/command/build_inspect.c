@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation: build --check, --dump-ast and --dump-words.  They read a Dockerfile (or, for words, lines from
- * standard input), print, and need neither store nor network.  --check fails when it finds something, so that scripts can
+ * Theory of operation: build --check, --dump-ast, --dump-words and --dump-ignore.  They read a Dockerfile (or, the last
+ * two, lines from standard input), print, and need neither store nor network.  --check fails when it finds something, so that scripts can
  * rely on its status.
  */
 #include "image-tools/command/build_inspect.h"
@@ -153,6 +153,50 @@ static int words(const struct build_inspect *i, struct error *err)
 	return r;
 }
 
+/* Paths on standard input: is each of them excluded, and must it be read if it is a directory? */
+static int ignored(struct program *p, const char *file, const char *dockerfile, const char *context, struct error *err)
+{
+	struct string_list patterns = { 0 };
+	struct ignore ig;
+	const char *text = NULL;
+	char *line = NULL;
+	size_t room = 0, len;
+	ssize_t n;
+	bool found;
+	int r;
+
+	if (*file) {
+		r = read_file(&p->arena, file, IGNORE_MAX_SIZE, &text, &len, err);
+		if (r == 0)
+			r = ignore_read(&p->arena, file, text, len, &patterns, err);
+	} else {
+		dockerfile = dockerfile ? dockerfile : arena_printf(&p->arena, "%s/Dockerfile", context);
+		r = read_ignore(&p->arena, dockerfile, context, &patterns, &found, err);
+	}
+	if (r == 0)
+		r = ignore_compile(&p->arena, &patterns, &ig, err);
+	while (r == 0 && (n = getline(&line, &room, stdin)) >= 0) {
+		__attribute__((cleanup(cleanup_arena))) struct arena a = ARENA_INIT;
+		struct json_writer w;
+		const char *path;
+
+		if (n > 0 && line[n - 1] == '\n')
+			line[n - 1] = 0;
+		path = path_clean(&a, line);
+		path += *path == '/' && path[1];
+		json_writer_init(&w, &a, false);
+		json_write_object(&w);
+		json_write_member_string(&w, "path", line);
+		json_write_member_bool(&w, "excluded", ignore_matches(&ig, path));
+		json_write_member_bool(&w, "descend", !ignore_matches(&ig, path) || ignore_must_descend(&ig, path));
+		json_write_end_object(&w);
+		print_json(&w);
+		putchar('\n');
+	}
+	free(line);
+	return r;
+}
+
 int build_inspect(struct program *p, const struct build_inspect *i, const char *file, const char *context,
 	const struct string_list *arguments, const char *target, struct error *err)
 {
@@ -163,6 +207,8 @@ int build_inspect(struct program *p, const struct build_inspect *i, const char *
 
 	if (i->words)
 		return words(i, err);
+	if (i->ignore.count)
+		return ignored(p, i->ignore.items[i->ignore.count - 1], file, context, err);
 	if (*how && strcmp(how, "syntax") != 0)
 		return error_set(err, ERR_USAGE, EINVAL, "build: --dump-ast=%.40s: only =syntax is known", how);
 	if (*how && i->check)

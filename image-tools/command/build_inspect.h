@@ -8,6 +8,7 @@
 struct build_inspect {
 	bool words, check;
 	struct string_list ast; /* "" or "syntax" */
+	struct string_list ignore; /* "" or a file with patterns */
 	struct string_list env; /* NAME=VALUE for words */
 	const char *lex;
 };
@@ -15,6 +16,7 @@ struct build_inspect {
 #define BUILD_INSPECT_OPTIONS(T, M)                                                                                    \
 	{ "check", 0, OPTION_FLAG, offsetof(T, M.check), NULL, "report likely mistakes, build nothing" },              \
 		{ "dump-ast", 0, OPTION_OPTIONAL, offsetof(T, M.ast), "syntax]", "print the parsed Dockerfile as JSON" },       \
+		{ "dump-ignore", 0, OPTION_OPTIONAL, offsetof(T, M.ignore), "FILE]", "which paths on standard input are ignored" }, \
 		{ "dump-words", 0, OPTION_FLAG, offsetof(T, M.words), NULL, "expand each line of standard input" },    \
 		{ "env", 'e', OPTION_LIST, offsetof(T, M.env), "NAME=VALUE", "a variable for --dump-words" },          \
 	{                                                                                                              \
@@ -23,7 +25,7 @@ struct build_inspect {
 
 static inline bool build_inspect_wanted(const struct build_inspect *i)
 {
-	return i->ast.count || i->words || i->check;
+	return i->ast.count || i->ignore.count || i->words || i->check;
 }
 
 /* file: -f or NULL; context: a directory, or "-".  arguments: --build-arg. */
