@@ -394,8 +394,10 @@ static int walk_entry(struct walk *w, struct level *up, int dir, const char *nam
 	int r = 0;
 
 	l.entry.below = strlen(w->path) >= w->top ? w->path + w->top : "";
-	if (fstatat(dir, *name ? name : ".", &l.entry.st, AT_SYMLINK_NOFOLLOW) < 0)
-		return failed(w, -errno, "examine");
+	if (fstatat(dir, *name ? name : ".", &l.entry.st, AT_SYMLINK_NOFOLLOW) < 0) {
+		/* Gone since the directory was read: as if it had never been there. */
+		return errno == ENOENT && depth ? 0 : failed(w, -errno, "examine");
+	}
 	if (S_ISSOCK(l.entry.st.st_mode))
 		return 0;
 	l.ignored = states(w->f->ignore);

@@ -438,6 +438,44 @@ hello" ]
 	done
 }
 
+@test "an archive or repository as context shows nothing of this host either" {
+	echo "HOST SECRET" >"$WORK/secret"
+	python3 - "$WORK" <<-'P'
+		import io, sys, tarfile
+		w = sys.argv[1]
+		def tar(name, *entries):
+		    with tarfile.open("%s/%s.tar" % (w, name), "w") as t:
+		        for path, kind, text in entries:
+		            i = tarfile.TarInfo(path)
+		            i.type = kind
+		            if kind == tarfile.REGTYPE:
+		                i.size = len(text)
+		                t.addfile(i, io.BytesIO(text.encode()))
+		            else:
+		                i.linkname = text
+		                t.addfile(i)
+		R, S, H = tarfile.REGTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE
+		tar("c1", ("Dockerfile", S, w + "/secret"))
+		tar("c2", ("Dockerfile", R, "FROM scratch\nCOPY x /x\n"), ("x", S, w + "/secret"))
+		tar("c3", ("Dockerfile", R, "FROM scratch\nCOPY d/secret /x\n"), ("d", S, w))
+		tar("c4", ("Dockerfile", R, "FROM scratch\nCOPY x /x\n"), ("x", H, w + "/secret"))
+		tar("c5", ("Dockerfile", R, "FROM scratch\nCOPY x /x\n"), ("d", S, w), ("d/made", R, "x"), ("x", R, "x"))
+		tar("c6", ("Dockerfile", R, "FROM scratch\nCOPY . /x\n"), (".dockerignore", S, w + "/secret"), ("HOST SECRET", R, "x"))
+	P
+	local i
+	for i in 1 2 3 4; do
+		run "$OCI_IMAGE" build --progress plain -o "type=local,dest=$WORK/out" - <"$WORK/c$i.tar"
+		[ "$status" -ne 0 ] || { echo "c$i was built"; return 1; }
+		[[ $output != *"HOST SECRET"* ]]
+	done
+	for i in 5 6; do
+		run "$OCI_IMAGE" build --progress plain -o "type=local,dest=$WORK/out$i" - <"$WORK/c$i.tar"
+		[ ! -e "$WORK/made" ]
+	done
+	# the ignore file of the host was not read: it would have excluded this
+	[ ! -d "$WORK/out6" ] || [ -e "$WORK/out6/x/HOST SECRET" ]
+}
+
 @test "a rebuild without changes opens no file of the context" {
 	mkdir "$WORK/ctx/many"
 	for i in $(seq 50); do echo "$i" >"$WORK/ctx/many/$i"; done
