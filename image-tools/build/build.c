@@ -122,7 +122,7 @@ static int read_ignore(struct builder *b, const char *below, struct error *err)
 
 /* --- arguments ------------------------------------------------------------------------------------------------ */
 
-static void add_argument(struct builder *b, const char *name, const char *value)
+void builder_add_argument(struct builder *b, const char *name, const char *value)
 {
 	size_t n = b->build_arguments_count;
 	struct named_value *items = arena_array(b->arena, struct named_value, n + 1);
@@ -147,37 +147,9 @@ static void read_arguments(struct builder *b)
 		const char *value = equals ? equals + 1 : getenv(text);
 
 		if (value)
-			add_argument(b, equals ? arena_strndup(b->arena, text, (size_t)(equals - text)) : text, value);
+			builder_add_argument(
+				b, equals ? arena_strndup(b->arena, text, (size_t)(equals - text)) : text, value);
 	}
-}
-
-static int read_epoch(struct builder *b, struct error *err)
-{
-	const char *text = b->o->epoch;
-	char *end, buf[40];
-	struct tm tm;
-	time_t t;
-
-	if (!text)
-		text = builder_argument(b, "SOURCE_DATE_EPOCH");
-	if (!text || !*text)
-		text = getenv("SOURCE_DATE_EPOCH");
-	b->epoch = BUILD_EPOCH_DEFAULT;
-	if (text && *text) {
-		errno = 0;
-		b->epoch = strtoll(text, &end, 10);
-		if (*end || errno || b->epoch < 0)
-			return error_set(err, ERR_USAGE, EINVAL,
-				"--source-date-epoch \"%.40s\": seconds since 1970 expected", text);
-		b->epoch_given = true;
-		add_argument(b, "SOURCE_DATE_EPOCH", text);
-		builder_argument(b, "SOURCE_DATE_EPOCH"); /* need not be declared */
-	}
-	t = (time_t)b->epoch;
-	gmtime_r(&t, &tm);
-	strftime(buf, sizeof buf, "%Y-%m-%dT%H:%M:%SZ", &tm);
-	b->created = arena_strdup(b->arena, buf);
-	return 0;
 }
 
 static void platform_arguments(struct builder *b, const char *prefix, const struct platform *p)
@@ -360,7 +332,7 @@ static int choose_error(struct builder *b, struct error *err)
 static int build(struct builder *b, struct error *err)
 {
 	const struct dockerfile_stage *target = NULL;
-	struct build_stage *s;
+	struct build_stage *s = NULL;
 	int r = open_all(b, err), sync;
 
 	if (r == 0)
@@ -369,19 +341,22 @@ static int build(struct builder *b, struct error *err)
 	if (r == 0)
 		r = find_target(b, &target, err);
 	if (r == 0)
-		r = read_epoch(b, err);
-	if (r == 0)
 		r = read_globals(b, b->o->target ? target->name : NULL, err);
 	if (r < 0)
 		return r;
 	catch_signals(b);
-	s = graph_dockerfile_stage(b, target);
-	if (!s)
-		return error_set(err, ERR_SYSTEM, EAGAIN, "no thread could be started");
-	graph_wait(s, NULL);
+	r = epoch_read(b, target, err);
+	if (r == 0) {
+		s = graph_dockerfile_stage(b, target);
+		if (!s)
+			r = error_set(err, ERR_SYSTEM, EAGAIN, "no thread could be started");
+	}
+	if (r == 0)
+		graph_wait(s, NULL);
 	graph_join(b);
 	network_end(b);
-	r = choose_error(b, err);
+	if (r == 0)
+		r = choose_error(b, err);
 	sync = layers_sync(&b->p->store, r < 0 ? NULL : err);
 	file_digests_save(b->digests);
 	if (r == 0)

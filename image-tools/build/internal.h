@@ -76,7 +76,6 @@ struct builder {
 	struct cache cache;
 	struct platform target, host;
 	int64_t epoch;
-	bool epoch_given;
 	const char *created; /* the epoch as RFC 3339 */
 	struct build_progress *progress;
 	const char *runtime;
@@ -133,6 +132,7 @@ expand_lookup stage_lookup;
 /* Variables of a RUN: ENV, and ARG where ENV has none. */
 void stage_environment(const struct build_stage *s, struct arena *a, struct string_list *env);
 const char *builder_argument(struct builder *b, const char *name);
+void builder_add_argument(struct builder *b, const char *name, const char *value);
 const char *list_value(const struct string_list *l, const char *name);
 void list_set(struct arena *a, struct string_list *l, const char *name, const char *value);
 
@@ -190,6 +190,9 @@ int mounts_prepare(struct run_request *q, struct error *err);
 void mounts_release(struct run_request *q);
 /* The value of a secret; NULL when there is none of this id. */
 const char *secret_value(struct builder *b, struct arena *a, const char *id, size_t *len, struct error *err);
+
+/* --- epoch.c: the time of everything new ----------------------------------------------------------- */
+int epoch_read(struct builder *b, const struct dockerfile_stage *target, struct error *err);
 
 /* --- output.c ---------------------------------------------------------------------------------------- */
 int output_write(struct builder *b, struct build_stage *s, struct error *err);

@@ -88,6 +88,14 @@ nothing_mounted() { ! grep -q "$WORK" /proc/self/mountinfo; }
 	[ "$one" = "$three" ]
 	[ "$(build --progress quiet --source-date-epoch 1000000000 -t r4 .)" != "$one" ]
 	[ "$(config r4 .created)" = 2001-09-09T01:46:40Z ]
+	touch -d 2012-03-04T05:06:07Z f
+	touch -d 2011-01-01 Dockerfile
+	build --source-date-epoch context -t r5 .
+	[ "$(config r5 .created)" = 2012-03-04T05:06:07Z ]
+	printf 'FROM r5 AS a\nARG SOURCE_DATE_EPOCH\nFROM a\nRUN ["/bin/sh", "-c", "echo $SOURCE_DATE_EPOCH >/e"]\n' >Dockerfile
+	build --source-date-epoch image -t r6 .
+	[ "$(config r6 .created)" = 2012-03-04T05:06:07Z ]
+	[ "$(inside r6 cat /e)" = 1330837567 ]
 }
 
 # A RUN leaves a line in a cache mount: so we see whether it ran.
