@@ -245,6 +245,8 @@ static int open_all(struct builder *b, struct error *err)
 	if (r == 0)
 		r = sandbox_open(b, err);
 	if (r == 0)
+		r = watch_begin(b, err);
+	if (r == 0)
 		r = cache_open(&b->cache, &p->store, err);
 	if (r == 0)
 		r = file_digests_open(&b->digests, b->cache.dir, "files", err);
@@ -399,6 +401,7 @@ int build_run(struct program *p, const struct build_options *o, struct error *er
 	b.progress = build_progress_open(o->progress);
 	r = build(&b, err);
 	build_progress_close(b.progress);
+	watch_end(&b);
 	graph_free(&b);
 	context_close(&b.context);
 	file_digests_free(b.digests);

@@ -101,6 +101,8 @@ struct builder {
 	const char *network_bundle;
 	int network_fd;
 	const char *failed_bundle;
+	pid_t watcher;
+	int watch;
 };
 
 /* --- userns.c ------------------------------------------------------------------------------------- */
@@ -177,6 +179,14 @@ int sandbox_find_runtime(struct builder *b, struct error *err);
 /* The network namespace of this build's RUNs: a path, or "host". */
 int network_prepare(struct builder *b, const char **path, struct error *err);
 void network_end(struct builder *b);
+
+/* Execute the runtime with its state on the tmpfs; args end with NULL; output: descriptor for both streams. */
+int sandbox_runtime(struct builder *b, const char *const *args, int output, int *status, struct error *err);
+
+/* --- watch.c: containers die with the build ---------------------------------------------------------- */
+int watch_begin(struct builder *b, struct error *err);
+void watch_tell(struct builder *b, bool runs, const char *id);
+void watch_end(struct builder *b);
 
 /* --- failed.c: --shell-on-fail ---------------------------------------------------------------------- */
 /* Make a bundle of what the step has written, in x and mounted nowhere.  Then, with all threads gone, mount it. */

@@ -510,3 +510,20 @@ runs() { find "$OCI_IMAGE_STORE/cache/mounts" -name "$1" -exec cat {} + | wc -l;
 	build --pull --insecure "$r" -t moved .
 	[ "$(inside moved cat /q)" = other ]
 }
+
+@test "a killed build takes its containers along" {
+	dockerfile <<-'D'
+		FROM base
+		RUN --mount=type=cache,target=/log touch /log/killed; sleep 54321
+	D
+	"$OCI_IMAGE" build --network none -t never . 3>&- >/dev/null 2>&1 &
+	pid=$!
+	for _ in $(seq 200); do find "$OCI_IMAGE_STORE/cache/mounts" -name killed | grep -q . && break; sleep 0.1; done
+	[ -n "$(pgrep -x -f 'sleep 54321')" ]
+	kill -KILL $pid
+	for _ in $(seq 200); do [ -n "$(pgrep -x -f 'sleep 54321')" ] || break; sleep 0.1; done
+	[ -z "$(pgrep -x -f 'sleep 54321')" ]
+	nothing_mounted
+	for _ in $(seq 100); do image gc && break; sleep 0.1; done
+	[ -z "$(ls "$OCI_IMAGE_STORE/tmp")" ]
+}
