@@ -26,6 +26,7 @@
  */
 #define DOCKERFILE_MAX_SIZE 16777216u  /* bytes of a file */
 #define DOCKERFILE_MAX_LINE 65535u     /* bytes of a physical line */
+#define DOCKERFILE_MAX_INSTRUCTIONS 32768u
 #define DOCKERFILE_MAX_JOINED 1048576u /* bytes of an instruction with its continuation lines, without heredocs */
 
 enum dockerfile_verb {

@@ -305,6 +305,10 @@ static int add_instruction(struct reading *r, const struct dockerfile_instructio
 	struct dockerfile *d = p->d;
 	struct dockerfile_stage *s;
 
+	if (d->count == DOCKERFILE_MAX_INSTRUCTIONS) {
+		error_set(p->err, ERR_CONFIG, E2BIG, "more than %u instructions", DOCKERFILE_MAX_INSTRUCTIONS);
+		return fail_at(p, in->line);
+	}
 	if (d->count == r->capacity) {
 		size_t more = r->capacity ? 2 * r->capacity : 16;
 

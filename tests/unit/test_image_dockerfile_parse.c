@@ -339,7 +339,8 @@ static void test_limits(void **state)
 	expect_result(&a, repeated(&a, "yyyyyyyyyyyyyyy\\\n", 80000, "FROM a\nRUN ", "\n"), false);
 	expect_result(&a, repeated(&a, "yyyyyyyyyyyyyyy\n", 80000, "FROM a\nRUN <<E\n", "E\n"), true);
 	expect_result(&a, repeated(&a, "#yyyyyyyyyyyyyy\n", 1100000, "FROM a\n", "\n"), false);
-	expect_result(&a, repeated(&a, "RUN a\n", 20000, "FROM a\n", "\n"), true);
+	expect_result(&a, repeated(&a, "RUN a\n", 32767, "FROM a\n", "\n"), true);
+	expect_result(&a, repeated(&a, "RUN a\n", 32768, "FROM a\n", "\n"), false);
 	expect_result(&a, repeated(&a, "[", 60000, "FROM a\nRUN ", "\n"), true);
 	expect_result(&a, repeated(&a, "a ", 30000, "FROM a\nCOPY ", "\n"), true);
 	/* 600 words of almost 1 MiB */
