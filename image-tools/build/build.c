@@ -123,7 +123,7 @@ static int read_ignore(struct builder *b, const char *below, struct error *err)
 
 /* --- arguments ------------------------------------------------------------------------------------------------ */
 
-static void add_argument(struct builder *b, const char *name, const char *value)
+void builder_add_argument(struct builder *b, const char *name, const char *value)
 {
 	size_t n = b->build_arguments_count;
 	struct named_value *items = arena_array(b->arena, struct named_value, n + 1);
@@ -148,37 +148,9 @@ static void read_arguments(struct builder *b)
 		const char *value = equals ? equals + 1 : getenv(text);
 
 		if (value)
-			add_argument(b, equals ? arena_strndup(b->arena, text, (size_t)(equals - text)) : text, value);
+			builder_add_argument(
+				b, equals ? arena_strndup(b->arena, text, (size_t)(equals - text)) : text, value);
 	}
-}
-
-static int read_epoch(struct builder *b, struct error *err)
-{
-	const char *text = b->o->epoch;
-	char *end, buf[40];
-	struct tm tm;
-	time_t t;
-
-	if (!text)
-		text = builder_argument(b, "SOURCE_DATE_EPOCH");
-	if (!text || !*text)
-		text = getenv("SOURCE_DATE_EPOCH");
-	b->epoch = BUILD_EPOCH_DEFAULT;
-	if (text && *text) {
-		errno = 0;
-		b->epoch = strtoll(text, &end, 10);
-		if (*end || errno || b->epoch < 0)
-			return error_set(err, ERR_USAGE, EINVAL,
-				"--source-date-epoch \"%.40s\": seconds since 1970 expected", text);
-		b->epoch_given = true;
-		add_argument(b, "SOURCE_DATE_EPOCH", text);
-		builder_argument(b, "SOURCE_DATE_EPOCH"); /* need not be declared */
-	}
-	t = (time_t)b->epoch;
-	gmtime_r(&t, &tm);
-	strftime(buf, sizeof buf, "%Y-%m-%dT%H:%M:%SZ", &tm);
-	b->created = arena_strdup(b->arena, buf);
-	return 0;
 }
 
 static void platform_arguments(struct builder *b, const char *prefix, const struct platform *p)
@@ -236,7 +208,8 @@ static void warn_unused(struct builder *b)
 {
 	for (size_t i = 0; i < b->build_arguments_count; i++)
 		if (!b->build_arguments[i].used && !special(b->build_arguments[i].name))
-			log_warning("--build-arg %s: no ARG that was reached takes it", b->build_arguments[i].name);
+			build_progress_note(b->progress, 0, "--build-arg %s: no ARG that was reached takes it",
+				b->build_arguments[i].name);
 }
 
 /* --- all of it --------------------------------------------------------------------------------------------------- */
@@ -274,6 +247,8 @@ static int open_all(struct builder *b, struct error *err)
 	if (r == 0)
 		r = sandbox_open(b, err);
 	if (r == 0)
+		r = watch_begin(b, err);
+	if (r == 0)
 		r = cache_open(&b->cache, &p->store, err);
 	if (r == 0)
 		r = file_digests_open(&b->digests, b->cache.dir, "files", err);
@@ -287,6 +262,7 @@ static int open_all(struct builder *b, struct error *err)
 		.secret_opaque = b,
 		.ssh_auth_sock = b->o->ssh.count ? getenv("SSH_AUTH_SOCK") : NULL,
 		.userns = b->userns,
+		.single_id = p->store.single_id,
 		.cache = openat(b->cache.dir, "http", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW)};
 	return 0;
 }
@@ -360,7 +336,7 @@ static int choose_error(struct builder *b, struct error *err)
 static int build(struct builder *b, struct error *err)
 {
 	const struct dockerfile_stage *target = NULL;
-	struct build_stage *s;
+	struct build_stage *s = NULL;
 	int r = open_all(b, err), sync;
 
 	if (r == 0)
@@ -369,19 +345,22 @@ static int build(struct builder *b, struct error *err)
 	if (r == 0)
 		r = find_target(b, &target, err);
 	if (r == 0)
-		r = read_epoch(b, err);
-	if (r == 0)
 		r = read_globals(b, b->o->target ? target->name : NULL, err);
 	if (r < 0)
 		return r;
 	catch_signals(b);
-	s = graph_dockerfile_stage(b, target);
-	if (!s)
-		return error_set(err, ERR_SYSTEM, EAGAIN, "no thread could be started");
-	graph_wait(s, NULL);
+	r = epoch_read(b, target, err);
+	if (r == 0) {
+		s = graph_dockerfile_stage(b, target);
+		if (!s)
+			r = error_set(err, ERR_SYSTEM, EAGAIN, "no thread could be started");
+	}
+	if (r == 0)
+		graph_wait(s, NULL);
 	graph_join(b);
 	network_end(b);
-	r = choose_error(b, err);
+	if (r == 0)
+		r = choose_error(b, err);
 	sync = layers_sync(&b->p->store, r < 0 ? NULL : err);
 	file_digests_save(b->digests);
 	if (r == 0)
@@ -424,6 +403,7 @@ int build_run(struct program *p, const struct build_options *o, struct error *er
 	b.progress = build_progress_open(o->progress);
 	r = build(&b, err);
 	build_progress_close(b.progress);
+	watch_end(&b);
 	graph_free(&b);
 	context_close(&b.context);
 	file_digests_free(b.digests);

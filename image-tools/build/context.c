@@ -62,7 +62,7 @@ static int open_stream(struct context *c, struct arena *a, int fd, struct error 
 	if (r == 0)
 		return open_text(c, a, fd, err);
 	c->kind = CONTEXT_ARCHIVE;
-	r = source_unpack(fd, c->root, NULL, c->sources->userns, true, err);
+	r = source_unpack(c->sources, fd, c->root, NULL, true, err);
 	return r < 0 ? error_wrap(err, "%s: unpack it", c->name) : 0;
 }
 

@@ -59,6 +59,7 @@ struct source_options {
 	void *secret_opaque;
 	const char *ssh_auth_sock; /* agent for git over ssh, or NULL */
 	bool userns;		   /* root of a user namespace only: no device nodes, no foreign ids beyond the map */
+	bool single_id;		   /* that has no other id: everything belongs to 0:0 */
 	bool offline;		   /* refuse the network: everything must be in `cache` (--lock with all pinned) */
 };
 

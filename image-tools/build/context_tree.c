@@ -145,24 +145,58 @@ static bool component_matches(const char *pattern, size_t np, const char *name, 
 	return glob_match(p, s) == 1;
 }
 
+#define PATTERN_COMPONENTS_MAX 256u
+
+static bool is_any(const char *component, size_t n)
+{
+	return n == 2 && component[0] == '*' && component[1] == '*';
+}
+
+/* Being at a "**" means being behind it too: it may stand for nothing. */
+static void reach(bool *at, const char *const *components, const size_t *lengths, size_t count, size_t i)
+{
+	at[i] = true;
+	while (i < count && is_any(components[i], lengths[i]))
+		at[++i] = true;
+}
+
+/* All positions in the pattern that the path so far can have led to, component by component: no pattern takes more than
+ * its length times the path's. */
 enum tree_match tree_match(const char *pattern, const char *path)
 {
-	size_t np = strcspn(pattern, "/"), nn = strcspn(path, "/");
-	const char *pattern_rest = pattern + np + (pattern[np] == '/'), *path_rest = path + nn + (path[nn] == '/');
-	enum tree_match with, without;
+	const char *components[PATTERN_COMPONENTS_MAX];
+	size_t lengths[PATTERN_COMPONENTS_MAX], count = 0;
+	bool at[PATTERN_COMPONENTS_MAX + 1] = { false }, next[PATTERN_COMPONENTS_MAX + 1];
+	bool some = true;
 
-	if (!*pattern)
-		return TREE_YES;
-	if (!*path)
-		return TREE_BELOW;
-	if (np == 2 && pattern[0] == '*' && pattern[1] == '*') {
-		if (!*pattern_rest)
-			return TREE_YES;
-		without = tree_match(pattern_rest, path);
-		with = without == TREE_YES ? TREE_YES : tree_match(pattern, path_rest);
-		return with > without ? with : without;
+	for (const char *p = pattern; *p; p += p[lengths[count - 1]] ? lengths[count - 1] + 1 : lengths[count - 1]) {
+		if (count == PATTERN_COMPONENTS_MAX)
+			return TREE_NO;
+		components[count] = p;
+		lengths[count++] = strcspn(p, "/");
 	}
-	return component_matches(pattern, np, path, nn) ? tree_match(pattern_rest, path_rest) : TREE_NO;
+	if (count == 0)
+		return TREE_YES;
+	reach(at, components, lengths, count, 0);
+	for (const char *p = path; *p && some;) {
+		size_t n = strcspn(p, "/");
+
+		memset(next, 0, sizeof next);
+		some = false;
+		for (size_t i = 0; i < count; i++) {
+			bool any = is_any(components[i], lengths[i]);
+
+			if (!at[i] || (!any && !component_matches(components[i], lengths[i], p, n)))
+				continue;
+			if (i + 1 == count)
+				return TREE_YES;
+			reach(next, components, lengths, count, any ? i : i + 1);
+			some = true;
+		}
+		memcpy(at, next, sizeof at);
+		p += n + (p[n] == '/');
+	}
+	return some ? TREE_BELOW : TREE_NO;
 }
 
 /* --- the walk ------------------------------------------------------------------------------------------ */
@@ -360,8 +394,10 @@ static int walk_entry(struct walk *w, struct level *up, int dir, const char *nam
 	int r = 0;
 
 	l.entry.below = strlen(w->path) >= w->top ? w->path + w->top : "";
-	if (fstatat(dir, *name ? name : ".", &l.entry.st, AT_SYMLINK_NOFOLLOW) < 0)
-		return failed(w, -errno, "examine");
+	if (fstatat(dir, *name ? name : ".", &l.entry.st, AT_SYMLINK_NOFOLLOW) < 0) {
+		/* Gone since the directory was read: as if it had never been there. */
+		return errno == ENOENT && depth ? 0 : failed(w, -errno, "examine");
+	}
 	if (S_ISSOCK(l.entry.st.st_mode))
 		return 0;
 	l.ignored = states(w->f->ignore);

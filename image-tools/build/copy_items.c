@@ -103,7 +103,7 @@ static int unpack(struct writer *w, const struct copy_item *item, int fd, struct
 	int r = open_top(w, item, true, name, err);
 
 	if (r == 0)
-		r = source_unpack(fd, w->levels[0].fd, w->owner, w->userns, false, err);
+		r = source_unpack(w->c->sources, fd, w->levels[0].fd, w->owner, false, err);
 	if (r < 0)
 		return error_wrap(err, "unpack \"%.300s\"", item->source->text);
 	w->result->files++;
@@ -135,7 +135,7 @@ static int write_git(struct writer *w, const struct copy_item *item, struct erro
 	struct tree_filter f = { .exclude = w->c->exclude };
 	struct timespec when = w->now;
 	int64_t commit_time;
-	bool check = w->check;
+	bool check = w->check, keep_owner = w->keep_owner;
 	char name[256];
 	_cleanup_fd_ int dir = git_checkout(w->c->sources, &w->c->arena, &item->git, item->commit, item->keep_git_dir,
 		&commit_time, err);
@@ -154,7 +154,7 @@ static int write_git(struct writer *w, const struct copy_item *item, struct erro
 		r = tree_walk(&f, "", writer_visit, w, err);
 	w->time = NULL;
 	w->check = check;
-	w->keep_owner = w->c->request->context->keep_owner;
+	w->keep_owner = keep_owner;
 	return r;
 }
 
@@ -185,22 +185,42 @@ static int write_archive(struct writer *w, const struct copy_item *item, int fd,
 	return r == 0 && memcmp(now, content, 32) != 0 ? writer_changed(item->top, err) : r;
 }
 
+/* An archive that ADD unpacks: its descriptor; -ENOENT when it is none. */
+static int open_archive(const struct copy *c, const struct copy_item *item, struct error *err)
+{
+	const struct copy_request *q = c->request;
+	_cleanup_fd_ int fd = -1;
+	struct stat st;
+
+	if (item->tree || item->source->kind != COPY_SOURCE_PATH || !q->add || q->unpack == 0)
+		return -ENOENT;
+	fd = tree_open(q->context->root, item->top, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || source_is_archive(fd, err) != 1)
+		return -ENOENT;
+	return fd_take(&fd);
+}
+
 static int write_path(struct writer *w, const struct copy_item *item, struct error *err)
 {
-	const struct copy_request *q = w->c->request;
 	struct tree_filter f = copy_filter(w->c, item);
+	_cleanup_fd_ int archive = open_archive(w->c, item, err);
 	char name[256];
 	int r;
 
-	if (!item->tree && q->add && q->unpack != 0) {
-		_cleanup_fd_ int fd = tree_open(q->context->root, item->top, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
-		struct stat st;
-
-		if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && source_is_archive(fd, err) == 1)
-			return write_archive(w, item, fd, err);
-	}
+	if (archive >= 0)
+		return write_archive(w, item, archive, err);
 	r = open_top(w, item, item->tree, name, err);
 	return r < 0 ? r : tree_walk(&f, item->top, writer_visit, w, err);
+}
+
+/* What becomes one file, whatever else comes: neither a tree nor an archive to be unpacked. */
+static bool is_file(const struct copy *c, const struct copy_item *item, struct error *err)
+{
+	if (item->source->kind == COPY_SOURCE_URL && c->request->unpack == 1)
+		return source_is_archive(item->file.fd, err) != 1;
+	_cleanup_fd_ int archive = open_archive(c, item, err);
+
+	return !item->tree && archive < 0;
 }
 
 /* Several things cannot become one file. */
@@ -212,16 +232,18 @@ static int check_several(struct writer *w, struct error *err)
 	size_t files = 0;
 	bool exists;
 
-	for (size_t i = 0; i < c->count; i++)
-		files += !c->items[i].tree;
-	if (c->into || files == 0 || c->count < 2)
+	if (c->into || c->count < 2)
+		return 0;
+	for (size_t i = 0; files == 0 && i < c->count; i++)
+		files += is_file(c, &c->items[i], err);
+	if (files == 0)
 		return 0;
 	if (tree_resolve(w->root, c->destination, true, place, &exists) == 0 && exists)
 		fd = tree_open(w->root, place, O_PATH | O_DIRECTORY);
 	if (fd >= 0)
 		return 0;
-	error_set(err, ERR_CONFIG, ENOTDIR, "%s of more than one file: the destination \"%.300s\" must be a directory and end with /",
-		c->request->add ? "ADD" : "COPY", c->request->destination);
+	error_set(err, ERR_CONFIG, ENOTDIR, "more than one file: the destination \"%.300s\" must be a directory and end with /",
+		c->request->destination);
 	error_hint(err, "write \"%.300s/\"", c->request->destination);
 	return -ENOTDIR;
 }
@@ -261,8 +283,10 @@ int copy_apply(struct copy *c, int root, int users, struct copy_result *result, 
 		r = copy_owner_parse(q->chown, users, &c->arena, owner, err);
 	if (r < 0)
 		return r;
-	w = writer_new((struct writer){ .c = c, .root = root, .keep_owner = q->context->keep_owner, .userns = c->sources->userns,
-		.owner = q->chown ? owner : NULL, .mode = &c->mode, .now = q->now, .result = result, .check = c->digested });
+	w = writer_new((struct writer){ .c = c, .root = root,
+		.keep_owner = q->context->keep_owner && !c->sources->single_id,
+		.userns = c->sources->userns, .owner = q->chown && !c->sources->single_id ? owner : NULL,
+		.mode = &c->mode, .now = q->now, .result = result, .check = c->digested });
 	if (!w)
 		return error_sys(err, ENOMEM, "copy");
 	r = check_several(w, err);

@@ -27,6 +27,7 @@
 #include "image-tools/build/copy_writer.h"
 
 #define BUFFER_SIZE (256u * 1024)
+_Static_assert(BUFFER_SIZE >= 2 * TREE_ATTRIBUTES_MAX, "names and a value of attributes");
 
 int writer_failed(const char *to, int errnum, const char *doing, struct error *err)
 {
@@ -175,14 +176,9 @@ int writer_clear(int dir, const char *name, const char *to, struct error *err)
 
 static int set_attributes(struct writer *w, int from, int to)
 {
-	char *list, *value;
-	ssize_t len = flistxattr(from, NULL, 0), n;
+	char *list = w->buffer, *value = list + TREE_ATTRIBUTES_MAX;
+	ssize_t len = flistxattr(from, list, TREE_ATTRIBUTES_MAX), n;
 
-	if (len <= 0)
-		return 0;
-	list = arena_alloc(&w->arena, 2 * TREE_ATTRIBUTES_MAX);
-	value = list + TREE_ATTRIBUTES_MAX;
-	len = flistxattr(from, list, TREE_ATTRIBUTES_MAX);
 	for (char *p = list; len > 0 && p < list + len; p += strlen(p) + 1) {
 		if (!tree_attribute_wanted(p))
 			continue;
@@ -265,6 +261,10 @@ int writer_copy_data(struct writer *w, int in, int out, const char *path, struct
 	*done = 0;
 	while (!s && n > 0) {
 		n = copy_file_range(in, NULL, out, NULL, 1u << 30, 0);
+		if (n < 0 && errno == EINTR) {
+			n = 1;
+			continue;
+		}
 		if (n < 0 && *done == 0)
 			break; /* not between these two: read and write */
 		if (n < 0)
@@ -541,7 +541,7 @@ int copy_tree(const struct context *c, const char *place, int to, struct error *
 {
 	struct tree_filter f = { .root = c->root, .ignore = c->ignore };
 	struct copy_result result = { 0 };
-	struct writer *w = writer_new((struct writer){ .root = to, .keep_owner = c->keep_owner, .userns = c->sources->userns,
+	struct writer *w = writer_new((struct writer){ .root = to, .keep_owner = c->keep_owner && !c->sources->single_id, .userns = c->sources->userns,
 		.result = &result });
 	int r;
 

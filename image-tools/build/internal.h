@@ -76,7 +76,6 @@ struct builder {
 	struct cache cache;
 	struct platform target, host;
 	int64_t epoch;
-	bool epoch_given;
 	const char *created; /* the epoch as RFC 3339 */
 	struct build_progress *progress;
 	const char *runtime;
@@ -102,6 +101,8 @@ struct builder {
 	const char *network_bundle;
 	int network_fd;
 	const char *failed_bundle;
+	pid_t watcher;
+	int watch;
 };
 
 /* --- userns.c ------------------------------------------------------------------------------------- */
@@ -133,6 +134,7 @@ expand_lookup stage_lookup;
 /* Variables of a RUN: ENV, and ARG where ENV has none. */
 void stage_environment(const struct build_stage *s, struct arena *a, struct string_list *env);
 const char *builder_argument(struct builder *b, const char *name);
+void builder_add_argument(struct builder *b, const char *name, const char *value);
 const char *list_value(const struct string_list *l, const char *name);
 void list_set(struct arena *a, struct string_list *l, const char *name, const char *value);
 
@@ -178,6 +180,14 @@ int sandbox_find_runtime(struct builder *b, struct error *err);
 int network_prepare(struct builder *b, const char **path, struct error *err);
 void network_end(struct builder *b);
 
+/* Execute the runtime with its state on the tmpfs; args end with NULL; output: descriptor for both streams. */
+int sandbox_runtime(struct builder *b, const char *const *args, int output, int *status, struct error *err);
+
+/* --- watch.c: containers die with the build ---------------------------------------------------------- */
+int watch_begin(struct builder *b, struct error *err);
+void watch_tell(struct builder *b, bool runs, const char *id);
+void watch_end(struct builder *b);
+
 /* --- failed.c: --shell-on-fail ---------------------------------------------------------------------- */
 /* Make a bundle of what the step has written, in x and mounted nowhere.  Then, with all threads gone, mount it. */
 int failed_keep(struct run_request *q, struct scratch *x, struct error *err);
@@ -190,6 +200,9 @@ int mounts_prepare(struct run_request *q, struct error *err);
 void mounts_release(struct run_request *q);
 /* The value of a secret; NULL when there is none of this id. */
 const char *secret_value(struct builder *b, struct arena *a, const char *id, size_t *len, struct error *err);
+
+/* --- epoch.c: the time of everything new ----------------------------------------------------------- */
+int epoch_read(struct builder *b, const struct dockerfile_stage *target, struct error *err);
 
 /* --- output.c ---------------------------------------------------------------------------------------- */
 int output_write(struct builder *b, struct build_stage *s, struct error *err);

@@ -90,6 +90,8 @@ int network_prepare(struct builder *b, const char **path, struct error *err)
 	if (!b->network) {
 		if (b->userns || geteuid() != 0 || !plugins_available()) {
 			b->network = "host";
+			build_progress_note(b->progress, 0, "RUN uses the host's network: %s",
+				b->userns ? "a user can make no other" : "no network plugins are installed");
 		} else {
 			r = furnish(b, err);
 			if (r == 0) {

@@ -75,6 +75,13 @@ int output_check(const struct build_options *o, struct arena *a, struct error *e
 
 	for (size_t i = 0; r == 0 && i < o->outputs.count; i++)
 		r = parse_output(a, o->outputs.items[i], &out, err);
+	for (size_t i = 0; r == 0 && i < o->tags.count; i++) {
+		struct reference ref;
+
+		r = reference_parse(a, o->tags.items[i], &ref, err);
+		if (r < 0)
+			error_wrap(err, "-t %s", o->tags.items[i]);
+	}
 	return r;
 }
 
@@ -369,7 +376,7 @@ static int name_image(struct builder *b, const struct descriptor *d, const char 
 
 		r = reference_parse(b->arena, b->o->tags.items[i], &ref, err);
 		if (r < 0)
-			return error_wrap(err, "-t %s", b->o->tags.items[i]);
+			return r;
 		name = reference_canonical(b->arena, &ref);
 		if (!*first)
 			*first = name;

@@ -116,7 +116,8 @@ int sandbox_overlay(struct build_stage *s, const char *stub, struct scratch *x, 
 	mount = x ? unpacked_overlay_volatile(&s->store, names, n, x->fs, x->work, err)
 		  : unpacked_overlay(&s->store, names, n, -1, -1, err);
 	if (mount == -EINVAL && x)
-		error_hint(err, "the store must be on a file system that overlayfs can write to (ext4, xfs, tmpfs); --store names another place");
+		error_hint(err, "the store must be on a file system that overlayfs can write to (ext4, xfs, tmpfs); "
+				"--store names another place");
 	if (mount < 0)
 		return mount;
 	if (syscall(SYS_move_mount, mount, "", AT_FDCWD, path, MOVE_MOUNT_F_EMPTY_PATH) < 0)
@@ -309,7 +310,7 @@ struct reader {
 	int fd;
 };
 
-static int runtime(struct builder *b, const char *const *args, int output, int *status, struct error *err)
+int sandbox_runtime(struct builder *b, const char *const *args, int output, int *status, struct error *err)
 {
 	struct arena a = ARENA_INIT;
 	const char *argv[12] = {b->runtime, "--root", arena_printf(&a, "%s/state", b->mounts)};
@@ -343,8 +344,8 @@ static void *read_output(void *opaque)
 			int status;
 
 			/* Until it took: the container may not be there yet. */
-			killed = runtime(b, (const char *const[]){"kill", o->q->id, "KILL", NULL}, null, &status,
-					 NULL) == 0 &&
+			killed = sandbox_runtime(b, (const char *const[]){"kill", o->q->id, "KILL", NULL}, null,
+					 &status, NULL) == 0 &&
 				 status == 0;
 		}
 		if (n <= 0)
@@ -373,7 +374,8 @@ static int run_container(struct run_request *q, int *status, struct error *err)
 		close(out[1]);
 		return error_sys(err, r, "start a thread");
 	}
-	r = runtime(b, (const char *const[]){"run", "--bundle", q->bundle, q->id, NULL}, out[1], status, err);
+	watch_tell(b, true, q->id);
+	r = sandbox_runtime(b, (const char *const[]){"run", "--bundle", q->bundle, q->id, NULL}, out[1], status, err);
 	close(out[1]);
 	pthread_join(thread, NULL);
 	close(out[0]);
@@ -381,8 +383,9 @@ static int run_container(struct run_request *q, int *status, struct error *err)
 		_cleanup_fd_ int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
 		int ignored;
 
-		runtime(b, (const char *const[]){"delete", "--force", q->id, NULL}, null, &ignored, NULL);
+		sandbox_runtime(b, (const char *const[]){"delete", "--force", q->id, NULL}, null, &ignored, NULL);
 	}
+	watch_tell(b, false, q->id);
 	return r;
 }
 
@@ -468,7 +471,7 @@ static int in_overlay(struct run_request *q, const char *rootfs, struct error *e
 int sandbox_run(struct run_request *q, struct scratch *x, struct error *err)
 {
 	struct build_stage *s = q->stage;
-	const char *stub, *rootfs;
+	const char *stub = NULL, *rootfs;
 	int r;
 
 	q->bundle = sandbox_directory(s->b, &s->arena, err);

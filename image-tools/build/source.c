@@ -85,6 +85,26 @@ int source_spool(const struct source_options *o, int fd, struct error *err)
 	return fd_take(&out);
 }
 
+const char *source_split_user(struct arena *a, const char *url, const char **user)
+{
+	const char *host = strstr(url, "://"), *at;
+	char *plain;
+	int n = 0;
+
+	*user = NULL;
+	if (!host || strncasecmp(url, "http", 4) != 0)
+		return url;
+	/* More slashes are an error that curl forgives. */
+	host += 3 + strspn(host + 3, "/");
+	at = memrchr(host, '@', strcspn(host, "/?#"));
+	if (!at)
+		return url;
+	plain = curl_easy_unescape(NULL, host, (int)(at - host), &n);
+	*user = arena_strndup(a, plain ? plain : "", (size_t)n);
+	curl_free(plain);
+	return arena_printf(a, "%.*s%s", (int)(host - url), url, at + 1);
+}
+
 /* Is there ".git" at the end of the path, before a query or fragment? */
 static bool names_git(const char *text)
 {
@@ -122,6 +142,7 @@ struct meta {
 	const char *url, *etag, *last_modified;
 	struct digest digest; /* DIGEST_NONE: nothing is known */
 	bool fresh;	      /* it came over the network just now */
+	const char *user;     /* "user:password" of the URL, or NULL */
 };
 
 static const char *meta_name(struct arena *a, const char *url)
@@ -302,6 +323,8 @@ static int ask(const struct source_options *o, struct arena *a, struct http *h, 
 		auth = authorization(o, a, at);
 		if (auth)
 			headers[n++] = auth;
+		else if (hops == 0)
+			req.basic = m->user;
 		if (m->etag)
 			headers[n++] = arena_printf(a, "If-None-Match: %s", m->etag);
 		else if (m->last_modified)
@@ -315,6 +338,8 @@ static int ask(const struct source_options *o, struct arena *a, struct http *h, 
 		if (resp->status / 100 != 3 || resp->status == 304)
 			return 0;
 		at = resp->location ? url_resolve(a, at, resp->location) : NULL;
+		if (at)
+			at = source_split_user(a, at, &(const char *){ NULL });
 		if (!at || (strncmp(at, "http://", 7) != 0 && strncmp(at, "https://", 8) != 0))
 			return error_set(err, ERR_SYSTEM, IMAGE_ENETWORK, "%.300s: redirected to nowhere", url);
 	}
@@ -455,14 +480,15 @@ static int fetch_now(const struct source_options *o, struct arena *a, const char
 }
 
 /* One attempt; m->fresh tells afterwards where it came from. */
-static int obtain(const struct source_options *o, struct arena *a, const char *url, const struct digest *want,
-	struct meta *m, struct source_file *f, struct error *err)
+static int obtain(const struct source_options *o, struct arena *a, const char *url, const char *user,
+	const struct digest *want, struct meta *m, struct source_file *f, struct error *err)
 {
 	struct digest got;
 	int r = 0;
 
 	meta_read(o, a, url, m);
 	m->url = url;
+	m->user = user;
 	if (want && want->algorithm == DIGEST_SHA256) {
 		f->fd = body_open(o, a, want);
 		f->digest = *want;
@@ -487,18 +513,20 @@ int source_download(const struct source_options *o, struct arena *a, const char 
 {
 	struct meta m;
 	struct stat st;
+	const char *user;
 	time_t when;
 	int r;
 
+	url = source_split_user(a, url, &user);
 	*f = (struct source_file){ .fd = -1, .name = url_name(a, url) };
-	r = obtain(o, a, url, want, &m, f, err);
+	r = obtain(o, a, url, user, want, &m, f, err);
 	if (r == -IMAGE_EDIGEST && !m.fresh && f->fd >= 0) {
 		/* The cache's copy is damaged, or was of another time: away with it, and ask again. */
 		unlinkat(o->cache, body_name(a, &f->digest), 0);
 		cleanup_fd(&f->fd);
 		f->fd = -1;
 		error_clear(err);
-		r = obtain(o, a, url, want, &m, f, err);
+		r = obtain(o, a, url, user, want, &m, f, err);
 	}
 	if (r == 0 && (fstat(f->fd, &st) < 0 || lseek(f->fd, 0, SEEK_SET) < 0))
 		r = error_sys(err, errno, "examine a download");

@@ -15,6 +15,9 @@ int source_scratch(const struct source_options *o, const char *what, char name[s
 /* A nameless file in scratch with the rest of fd: position 0. */
 int source_spool(const struct source_options *o, int fd, struct error *err);
 
+/* Take "user:password@" out of an http(s) URL: the rest; *user: decoded, or NULL.  Neither messages nor results show it. */
+const char *source_split_user(struct arena *a, const char *url, const char **user);
+
 /* --- URLs ---------------------------------------------------------------------------------------- */
 
 struct source_file {
@@ -36,12 +39,13 @@ int source_download(const struct source_options *o, struct arena *a, const char 
 int source_is_archive(int fd, struct error *err);
 /* Unpack it into a directory.  owner: uid and gid instead of the archive's, or NULL; context: for reading only, so that
  * owners and devices do not matter. */
-int source_unpack(int fd, int dir, const uint32_t *owner, bool userns, bool context, struct error *err);
+int source_unpack(const struct source_options *o, int fd, int dir, const uint32_t *owner, bool context, struct error *err);
 
 /* --- git ------------------------------------------------------------------------------------------ */
 
 struct git_source {
-	const char *remote; /* what git is told */
+	const char *remote; /* what git is told, without user and password of an http(s) URL */
+	const char *user;   /* those, or NULL */
 	const char *ref;    /* branch, tag, refs/..., commit; NULL: HEAD */
 	const char *subdir; /* NULL: all */
 	const char *commit; /* whole or beginning of the commit that it must be, or NULL */

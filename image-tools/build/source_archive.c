@@ -112,10 +112,11 @@ int source_is_archive(int fd, struct error *err)
 	return have == sizeof head && is_tar_header(head);
 }
 
-int source_unpack(int fd, int dir, const uint32_t *owner, bool userns, bool context, struct error *err)
+int source_unpack(const struct source_options *o, int fd, int dir, const uint32_t *owner, bool context, struct error *err)
 {
 	struct filtered f = { .fd = fd };
-	struct apply_options options = { .root = dir, .owner = owner, .userns = userns || context, .squash = context };
+	struct apply_options options = { .root = dir, .owner = owner, .userns = o->userns || context,
+		.squash = o->single_id || context };
 	struct apply_result result = { 0 };
 	struct decoder *d = NULL;
 	int r = open_filter(&f, err);

@@ -51,7 +51,10 @@ static bool is_commit(const char *s)
 
 static int bad(struct error *err, const char *text, const char *why)
 {
-	return error_set(err, ERR_CONFIG, EINVAL, "git source \"%.300s\": %s", text, why);
+	const char *at = strstr(text, "://") ? memrchr(text, '@', strcspn(text, "?#")) : NULL;
+
+	/* Not what is in front of the host: it may be a password. */
+	return error_set(err, ERR_CONFIG, EINVAL, "git source \"%.300s\": %s", at ? at + 1 : text, why);
 }
 
 static int flag_value(const char *value, int *flag)
@@ -166,7 +169,9 @@ int git_parse(struct arena *a, const char *text, struct git_source *g, struct er
 	}
 	if (r < 0)
 		return r;
-	g->remote = strncmp(remote, "github.com/", 11) == 0 ? arena_printf(a, "https://%s", remote) : remote;
+	g->remote = source_split_user(a, remote, &g->user);
+	if (strncmp(remote, "github.com/", 11) == 0)
+		g->remote = arena_printf(a, "https://%s", remote);
 	slash = strrchr(g->remote, '/');
 	g->name = slash && slash[1] ? slash + 1 : g->remote;
 	why = check_words(g);
@@ -200,17 +205,15 @@ static void put_config(struct environment *e, const char *key, const char *value
 }
 
 /* A secret for the repository's own host, as a header bound to that host. */
-static void put_credentials(struct environment *e, const struct source_options *o, const char *remote)
+static void put_credentials(struct environment *e, const struct source_options *o, const struct git_source *g)
 {
-	const char *host, *path, *value = NULL, *header = NULL;
+	const char *remote = g->remote, *host, *value = NULL, *header = NULL;
 
-	if (!o->secret || (strncasecmp(remote, "https://", 8) != 0 && strncasecmp(remote, "http://", 7) != 0))
+	if (strncasecmp(remote, "https://", 8) != 0 && strncasecmp(remote, "http://", 7) != 0)
 		return;
 	host = strstr(remote, "://") + 3;
-	path = host + strcspn(host, "/");
-	host = memchr(host, '@', (size_t)(path - host)) ? (const char *)memchr(host, '@', (size_t)(path - host)) + 1 : host;
-	host = arena_strndup(e->a, host, (size_t)(path - host));
-	for (int specific = 1; specific >= 0 && !header; specific--) {
+	host = arena_strndup(e->a, host, strcspn(host, "/"));
+	for (int specific = 1; o->secret && specific >= 0 && !header; specific--) {
 		const char *suffix = specific ? arena_printf(e->a, ".%s", host) : "";
 
 		header = o->secret(o->secret_opaque, arena_printf(e->a, "GIT_AUTH_HEADER%s", suffix));
@@ -220,8 +223,11 @@ static void put_credentials(struct environment *e, const struct source_options *
 			header = arena_printf(e->a, "basic %s", base64_encode(e->a, value, strlen(value)));
 		}
 	}
+	if (!header && g->user)
+		header = arena_printf(e->a, "basic %s", base64_encode(e->a, g->user, strlen(g->user)));
 	if (header)
-		put_config(e, arena_printf(e->a, "http.%.*s://%s/.extraHeader", (int)(strstr(remote, "://") - remote), remote, host),
+		put_config(e,
+			arena_printf(e->a, "http.%.*s://%s/.extraHeader", (int)(strstr(remote, "://") - remote), remote, host),
 			arena_printf(e->a, "Authorization: %.*s", (int)strcspn(header, "\r\n"), header));
 }
 
@@ -257,7 +263,7 @@ static void make_environment(struct environment *e, const struct source_options 
 	put_config(e, "gc.auto", "0");
 	put_config(e, "http.lowSpeedLimit", "1000");
 	put_config(e, "http.lowSpeedTime", "60");
-	put_credentials(e, o, g->remote);
+	put_credentials(e, o, g);
 	put(e, arena_printf(e->a, "GIT_CONFIG_COUNT=%zu", e->configs));
 	e->items[e->count] = NULL;
 }

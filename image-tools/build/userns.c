@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #include "base/fd.h"
-#include "base/log.h"
 #include "image-tools/build/internal.h"
 
 static int map_one(unsigned int uid, unsigned int gid)
@@ -40,6 +39,7 @@ int userns_enter(struct builder *b, struct error *err)
 		return error_sys(err, EPERM, "map our own id into the user namespace");
 	if (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0)
 		return error_sys(err, errno, "become root of the user namespace");
-	log_info("one id only (no range in /etc/subuid): all files belong to root, programs cannot change their user");
+	build_progress_note(b->progress, 0,
+		"one id only (no range in /etc/subuid): all files belong to root, programs cannot change their user");
 	return 0;
 }

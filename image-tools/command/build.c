@@ -55,7 +55,7 @@ static const struct option_spec specs[] = {
 	{ "progress", 0, OPTION_STRING, AT(progress), "MODE", "auto, tty, plain, json, quiet" },
 	{ "squash", 0, OPTION_OPTIONAL, AT(squash), "new|all]", "one layer instead of the new ones, or of all" },
 	{ "compress", 0, OPTION_STRING, AT(b.compress), "KIND[:LEVEL]", "of new layers: gzip (default), zstd, none" },
-	{ "source-date-epoch", 0, OPTION_STRING, AT(b.epoch), "SECONDS", "time of everything new (also $SOURCE_DATE_EPOCH)" },
+	{ "source-date-epoch", 0, OPTION_STRING, AT(b.epoch), "WHEN", "time of everything new: seconds, context, image" },
 	{ "explain", 0, OPTION_FLAG, AT(b.explain), NULL, "say why steps are not in the cache" },
 	{ "lock", 0, OPTION_OPTIONAL, AT(lock), "update]", "use only what FILE.lock pins; write it" },
 	BUILD_INSPECT_OPTIONS(struct options, inspect),
@@ -121,9 +121,6 @@ static int refuse(const struct options *o, struct error *err)
 	}
 	if (o->b.platform && strchr(o->b.platform, ','))
 		return error_set(err, ERR_UNSUPPORTED, EOPNOTSUPP, "build: --platform takes one platform");
-	if (o->b.epoch && (strcmp(o->b.epoch, "context") == 0 || strcmp(o->b.epoch, "image") == 0))
-		return error_set(err, ERR_UNSUPPORTED, EOPNOTSUPP, "build: --source-date-epoch %s is not supported; give seconds",
-			o->b.epoch);
 	for (size_t i = 0; i < o->b.allow.count; i++) {
 		static const char *const names[] = { "network.host", "security.insecure", NULL };
 		int r = choice("allow", o->b.allow.items[i], names, err);
@@ -152,7 +149,9 @@ static int run(struct program *p, void *opaque, int argc, char **argv, struct er
 	b->jobs = (unsigned int)o->jobs;
 	b->transfer.registry = o->registry;
 	for (size_t i = 0; i < o->no_cache.count; i++) {
-		if (*o->no_cache.items[i])
+		if (strcmp(o->no_cache.items[i], "false") == 0)
+			b->no_cache = false;
+		else if (*o->no_cache.items[i] && strcmp(o->no_cache.items[i], "true") != 0)
 			string_list_add(&p->arena, &b->no_cache_stages, o->no_cache.items[i]);
 		else
 			b->no_cache = true;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation: build --check, --dump-ast and --dump-words.  They read a Dockerfile (or, for words, lines from
- * standard input), print, and need neither store nor network.  --check fails when it finds something, so that scripts can
+ * Theory of operation: build --check, --dump-ast, --dump-words and --dump-ignore.  They read a Dockerfile (or, the last
+ * two, lines from standard input), print, and need neither store nor network.  --check fails when it finds something, so that scripts can
  * rely on its status.
  */
 #include "image-tools/command/build_inspect.h"
@@ -56,9 +56,10 @@ static int read_file(struct arena *a, const char *name, size_t limit, const char
 	return read_all(a, fd, name, limit, text, len, err);
 }
 
-static int read_dockerfile(struct arena *a, const char *file, const char *context, struct dockerfile *d, const char **path,
-	struct error *err)
+static int read_dockerfile(struct arena *a, const char *file, const char *context, bool syntax, struct dockerfile *d,
+	const char **path, struct error *err)
 {
+	const char *name = file && strcmp(file, "-") != 0 ? file : "Dockerfile";
 	const char *text = NULL;
 	size_t len;
 	int r;
@@ -70,9 +71,7 @@ static int read_dockerfile(struct arena *a, const char *file, const char *contex
 		r = read_file(a, *path, DOCKERFILE_MAX_SIZE, &text, &len, err);
 	if (r < 0)
 		return r;
-	if (file)
-		return dockerfile_parse(a, strcmp(file, "-") == 0 ? "Dockerfile" : file, text, len, d, err);
-	return dockerfile_parse(a, "Dockerfile", text, len, d, err);
+	return syntax ? dockerfile_parse_syntax(a, name, text, len, d, err) : dockerfile_parse(a, name, text, len, d, err);
 }
 
 /* FILE.dockerignore, or CONTEXT/.dockerignore; none is no error. */
@@ -154,20 +153,70 @@ static int words(const struct build_inspect *i, struct error *err)
 	return r;
 }
 
+/* Paths on standard input: is each of them excluded, and must it be read if it is a directory? */
+static int ignored(struct program *p, const char *file, const char *dockerfile, const char *context, struct error *err)
+{
+	struct string_list patterns = { 0 };
+	struct ignore ig;
+	const char *text = NULL;
+	char *line = NULL;
+	size_t room = 0, len;
+	ssize_t n;
+	bool found;
+	int r;
+
+	if (*file) {
+		r = read_file(&p->arena, file, IGNORE_MAX_SIZE, &text, &len, err);
+		if (r == 0)
+			r = ignore_read(&p->arena, file, text, len, &patterns, err);
+	} else {
+		dockerfile = dockerfile ? dockerfile : arena_printf(&p->arena, "%s/Dockerfile", context);
+		r = read_ignore(&p->arena, dockerfile, context, &patterns, &found, err);
+	}
+	if (r == 0)
+		r = ignore_compile(&p->arena, &patterns, &ig, err);
+	while (r == 0 && (n = getline(&line, &room, stdin)) >= 0) {
+		__attribute__((cleanup(cleanup_arena))) struct arena a = ARENA_INIT;
+		struct json_writer w;
+		const char *path;
+
+		if (n > 0 && line[n - 1] == '\n')
+			line[n - 1] = 0;
+		path = path_clean(&a, line);
+		path += *path == '/' && path[1];
+		json_writer_init(&w, &a, false);
+		json_write_object(&w);
+		json_write_member_string(&w, "path", line);
+		json_write_member_bool(&w, "excluded", ignore_matches(&ig, path));
+		json_write_member_bool(&w, "descend", !ignore_matches(&ig, path) || ignore_must_descend(&ig, path));
+		json_write_end_object(&w);
+		print_json(&w);
+		putchar('\n');
+	}
+	free(line);
+	return r;
+}
+
 int build_inspect(struct program *p, const struct build_inspect *i, const char *file, const char *context,
 	const struct string_list *arguments, const char *target, struct error *err)
 {
 	struct json_writer w;
 	struct dockerfile d;
-	const char *path;
+	const char *path, *how = i->ast.count ? i->ast.items[i->ast.count - 1] : "";
 	int r;
 
 	if (i->words)
 		return words(i, err);
-	r = read_dockerfile(&p->arena, file, context, &d, &path, err);
+	if (i->ignore.count)
+		return ignored(p, i->ignore.items[i->ignore.count - 1], file, context, err);
+	if (*how && strcmp(how, "syntax") != 0)
+		return error_set(err, ERR_USAGE, EINVAL, "build: --dump-ast=%.40s: only =syntax is known", how);
+	if (*how && i->check)
+		return error_set(err, ERR_USAGE, EINVAL, "build: --check needs more than the syntax");
+	r = read_dockerfile(&p->arena, file, context, *how, &d, &path, err);
 	if (r < 0)
 		return r;
-	if (i->ast) {
+	if (i->ast.count) {
 		json_writer_init(&w, &p->arena, true);
 		dockerfile_dump(&d, &w);
 		print_json(&w);

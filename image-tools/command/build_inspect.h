@@ -6,14 +6,17 @@
 
 /* What `build` can do with a Dockerfile without building: part of the verb's options. */
 struct build_inspect {
-	bool ast, words, check;
+	bool words, check;
+	struct string_list ast; /* "" or "syntax" */
+	struct string_list ignore; /* "" or a file with patterns */
 	struct string_list env; /* NAME=VALUE for words */
 	const char *lex;
 };
 /* T: the verb's options, M: the member with a struct build_inspect. */
 #define BUILD_INSPECT_OPTIONS(T, M)                                                                                    \
 	{ "check", 0, OPTION_FLAG, offsetof(T, M.check), NULL, "report likely mistakes, build nothing" },              \
-		{ "dump-ast", 0, OPTION_FLAG, offsetof(T, M.ast), NULL, "print the parsed Dockerfile as JSON" },       \
+		{ "dump-ast", 0, OPTION_OPTIONAL, offsetof(T, M.ast), "syntax]", "print the parsed Dockerfile as JSON" },       \
+		{ "dump-ignore", 0, OPTION_OPTIONAL, offsetof(T, M.ignore), "FILE]", "which paths on standard input are ignored" }, \
 		{ "dump-words", 0, OPTION_FLAG, offsetof(T, M.words), NULL, "expand each line of standard input" },    \
 		{ "env", 'e', OPTION_LIST, offsetof(T, M.env), "NAME=VALUE", "a variable for --dump-words" },          \
 	{                                                                                                              \
@@ -22,7 +25,7 @@ struct build_inspect {
 
 static inline bool build_inspect_wanted(const struct build_inspect *i)
 {
-	return i->ast || i->words || i->check;
+	return i->ast.count || i->ignore.count || i->words || i->check;
 }
 
 /* file: -f or NULL; context: a directory, or "-".  arguments: --build-arg. */

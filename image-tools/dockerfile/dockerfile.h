@@ -26,6 +26,7 @@
  */
 #define DOCKERFILE_MAX_SIZE 16777216u  /* bytes of a file */
 #define DOCKERFILE_MAX_LINE 65535u     /* bytes of a physical line */
+#define DOCKERFILE_MAX_INSTRUCTIONS 32768u
 #define DOCKERFILE_MAX_JOINED 1048576u /* bytes of an instruction with its continuation lines, without heredocs */
 
 enum dockerfile_verb {
@@ -167,6 +168,8 @@ struct dockerfile_instruction {
 	/* ONBUILD */
 	const char *trigger;			  /* text to store in the configuration, heredocs included */
 	struct dockerfile_instruction *triggered; /* the same, parsed */
+	/* dockerfile_parse_syntax() only: what is wrong with it; the typed fields are not filled in */
+	const char *error;
 };
 
 struct dockerfile_stage {
@@ -197,6 +200,12 @@ struct dockerfile {
 /* Parse a whole file.  name is what messages call it.  A file without FROM is an error. */
 int dockerfile_parse(
 	struct arena *a, const char *name, const char *text, size_t len, struct dockerfile *d, struct error *err);
+
+/* Lines and words only: an unknown instruction (verb DOCKERFILE_VERB_COUNT), wrong flags and arguments are noted in .error of
+ * the instruction and FROM need not be there.  Errors are what makes it impossible to go on: directives, lines, heredocs,
+ * arrays, ENV without "=".  For dumps; builds use dockerfile_parse(). */
+int dockerfile_parse_syntax(struct arena *a, const char *name, const char *text, size_t len, struct dockerfile *d,
+	struct error *err);
 
 /* Parse one instruction without a file around it: an ONBUILD trigger of a base image.  origin ("ONBUILD of alpine")
  * stands for the file's name in messages. */

@@ -230,6 +230,8 @@ static void typed(struct json_writer *w, const struct dockerfile_instruction *in
 		return;
 	case DOCKERFILE_ONBUILD:
 		member(w, "trigger", in->trigger);
+		if (!in->triggered)
+			return;
 		json_write_key(w, "triggered");
 		instruction(w, in->triggered);
 		return;
@@ -247,7 +249,7 @@ static void typed(struct json_writer *w, const struct dockerfile_instruction *in
 static void instruction(struct json_writer *w, const struct dockerfile_instruction *in)
 {
 	json_write_object(w);
-	member(w, "instruction", dockerfile_verb_name(in->verb));
+	member(w, "instruction", in->verb < DOCKERFILE_VERB_COUNT ? dockerfile_verb_name(in->verb) : in->keyword);
 	member(w, "keyword", in->keyword);
 	json_write_member_u64(w, "line", in->line);
 	json_write_member_u64(w, "endLine", in->end_line);
@@ -257,7 +259,10 @@ static void instruction(struct json_writer *w, const struct dockerfile_instructi
 	member_list(w, "args", &in->args);
 	heredocs(w, "heredocs", in->heredocs, in->heredocs_count);
 	member_list_if(w, "comments", &in->comments);
-	typed(w, in);
+	if (in->error)
+		member(w, "error", in->error);
+	else
+		typed(w, in);
 	json_write_end_object(w);
 }
 

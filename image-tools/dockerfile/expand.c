@@ -193,6 +193,12 @@ static int until(struct expander *x, char stop, bool raw_escapes, struct text *o
 			words_quoted(w, out->data + before, out->len - before);
 		} else if (*x->p == x->escape) {
 			r = escaped(x, out, w);
+		} else if (x->p[0] == '<' && x->end - x->p > 1 && x->p[1] == '<') {
+			/* the blanks behind << belong to the word: "<< EOF" is one */
+			n = 2 + strspn(x->p + 2, " \t\v\f\r");
+			words_quoted(w, x->p, n);
+			r = emit(x, out, x->p, n);
+			x->p += n;
 		} else {
 			n = character(x, &c);
 			words_plain(w, x->p, n);

@@ -18,6 +18,8 @@ struct parser {
 	struct arena *arena;
 	struct dockerfile *d; /* name, escape */
 	struct error *err;
+	unsigned depth;	  /* of ONBUILD */
+	bool syntax_only; /* what is wrong with an instruction is noted in it */
 };
 
 /* --- words.c: how arguments are split ------------------------------------------- */

@@ -16,6 +16,7 @@
 
 #define MAX_VARIABLES 4096
 #define MAX_VALUE 4096
+#define MAX_STAGES 1000 /* further ones are not followed */
 
 struct variable {
 	const char *name, *value; /* value NULL: declared without one */
@@ -367,8 +368,9 @@ static void begin_stage(struct walk *k, const struct dockerfile_stage *st, struc
 	if (parent && parent->name) {
 		const struct stage_state *p = &k->states[parent->index];
 
-		for (size_t i = 0; i < p->scope.count; i++)
-			scope_set(x->arena, &s->scope, p->scope.items[i].name, p->scope.items[i].value, p->scope.items[i].env);
+		s->scope = p->scope;
+		s->scope.items = arena_array(x->arena, struct variable, p->scope.capacity);
+		memcpy(s->scope.items, p->scope.items, p->scope.count * sizeof *p->scope.items);
 		s->has_shell = p->has_shell;
 		s->workdir_set = p->workdir_set;
 		return;
@@ -410,14 +412,15 @@ int lint_stage_rules(struct linter *x, struct error *err)
 							       NULL;
 	int r = 0;
 
-	k.states = arena_array(x->arena, struct stage_state, x->d->stages_count);
+	k.states = arena_array(x->arena, struct stage_state,
+		x->d->stages_count < MAX_STAGES ? x->d->stages_count : MAX_STAGES);
 	if (x->o->ignore_patterns)
 		r = ignore_compile(x->arena, x->o->ignore_patterns, &k.ignore, err);
 	if (r < 0)
 		return r;
 	read_globals(&k, &k.globals, true);
 	read_globals(&k, &k.defaults, false);
-	for (size_t i = 0; i < x->d->stages_count && (!target || i <= target->index); i++)
+	for (size_t i = 0; i < x->d->stages_count && i < MAX_STAGES && (!target || i <= target->index); i++)
 		check_stage(&k, &x->d->stages[i]);
 	return 0;
 }

@@ -274,9 +274,10 @@ static int one_instruction(struct reading *r, char *line, unsigned first, struct
 	int n;
 
 	*in = (struct dockerfile_instruction){ .line = first, .comments = r->comments };
+	p->depth = 0;
 	n = instruction_split(p, line, in);
 	if (n < 0)
-		return fail_at(p, first);
+		return verb_find(in->keyword) < 0 ? fail_at(p, first) : dockerfile_error_wrap(p->err, p->d, in);
 	if (instruction_takes_heredocs(in))
 		n = read_heredocs(r, line, in);
 	if (n < 0)
@@ -304,6 +305,10 @@ static int add_instruction(struct reading *r, const struct dockerfile_instructio
 	struct dockerfile *d = p->d;
 	struct dockerfile_stage *s;
 
+	if (d->count == DOCKERFILE_MAX_INSTRUCTIONS) {
+		error_set(p->err, ERR_CONFIG, E2BIG, "more than %u instructions", DOCKERFILE_MAX_INSTRUCTIONS);
+		return fail_at(p, in->line);
+	}
 	if (d->count == r->capacity) {
 		size_t more = r->capacity ? 2 * r->capacity : 16;
 
@@ -318,7 +323,7 @@ static int add_instruction(struct reading *r, const struct dockerfile_instructio
 			d->stages[d->stages_count - 1].count++;
 		} else if (in->verb == DOCKERFILE_ARG) {
 			d->globals++;
-		} else {
+		} else if (!p->syntax_only) {
 			error_set(p->err, ERR_CONFIG, EINVAL, "there is no FROM before it");
 			error_hint(p->err, "only ARG may stand in front of the first FROM");
 			return dockerfile_error_wrap(p->err, d, in);
@@ -434,6 +439,19 @@ int dockerfile_parse(struct arena *a, const char *name, const char *text, size_t
 		return -EINVAL;
 	}
 	return 0;
+}
+
+int dockerfile_parse_syntax(struct arena *a, const char *name, const char *text, size_t len, struct dockerfile *d,
+	struct error *err)
+{
+	struct error own = { 0 };
+	struct parser p = { .arena = a, .d = d, .err = err ? err : &own, .syntax_only = true };
+	struct reading r = { .p = &p, .in_directives = true };
+	int n;
+
+	*d = (struct dockerfile){ .name = name, .escape = '\\' };
+	n = read_all(&r, text, len);
+	return n < 0 || d->count ? n : error_set(err, ERR_CONFIG, EINVAL, "%s: no instructions", name);
 }
 
 int dockerfile_parse_instruction(struct arena *a, const char *origin, const char *text, char escape,

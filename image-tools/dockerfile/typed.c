@@ -10,17 +10,10 @@
 #include <string.h>
 #include <strings.h>
 
+#include "image-tools/dockerfile/flags.h"
 #include "image-tools/dockerfile/internal.h"
 
 enum syntax { WORDS, PAIRS, BLANKS, WHOLE, JSON_OR_WHOLE, JSON_OR_BLANKS, HEALTH, TRIGGER };
-enum flag_kind { FLAG_BOOL, FLAG_STRING, FLAG_STRINGS };
-
-struct flag_spec {
-	const char *name; /* NULL: the end */
-	enum flag_kind kind;
-};
-#define MAX_FLAGS 9
-
 typedef int type_fn(struct parser *p, struct dockerfile_instruction *in);
 static type_fn type_copy, type_pairs, type_command, type_run, type_from, type_health, type_onbuild, type_volume,
 	type_list, type_shell, type_value;
@@ -29,7 +22,7 @@ static const struct {
 	const char *name;
 	enum syntax syntax;
 	type_fn *type;
-	struct flag_spec flags[MAX_FLAGS];
+	struct flag_spec flags[MAX_FLAGS]; /* ends with name NULL */
 } verbs[] = {
 	[DOCKERFILE_ADD] = { "ADD", JSON_OR_BLANKS, type_copy,
 		{ { "chown", FLAG_STRING }, { "chmod", FLAG_STRING }, { "link", FLAG_BOOL }, { "keep-git-dir", FLAG_BOOL },
@@ -82,16 +75,30 @@ static int fail(struct parser *p, const char *what)
 
 /* --- splitting -------------------------------------------------------------------------- */
 
+static int check_pairs(struct parser *p, const struct string_list *words)
+{
+	for (size_t i = 0; i < words->count; i++) {
+		if (strchr(words->items[i], '='))
+			continue;
+		error_set(p->err, ERR_CONFIG, EINVAL, "\"%.80s\": NAME=VALUE is expected", words->items[i]);
+		error_hint(p->err, "a value with blanks needs quotes");
+		return -EINVAL;
+	}
+	return 0;
+}
+
 static int split_pairs(struct parser *p, struct dockerfile_instruction *in)
 {
 	size_t begin, end;
 
 	split_words(p->arena, in->text, p->d->escape, &in->args);
-	if (in->args.count == 0 || strchr(in->args.items[0], '='))
+	if (in->args.count == 0)
 		return 0;
+	if (strchr(in->args.items[0], '='))
+		return check_pairs(p, &in->args);
 	/* the old form: a name, blanks, and the rest of the line as it is */
 	if (!find_blanks(in->text, &begin, &end)) {
-		error_set(p->err, ERR_CONFIG, EINVAL, "%s %.80s: a value is expected", verbs[in->verb].name, in->text);
+		error_set(p->err, ERR_CONFIG, EINVAL, "\"%.80s\": a value is expected", in->text);
 		error_hint(p->err, "write %s %.80s=value", verbs[in->verb].name, in->text);
 		return -EINVAL;
 	}
@@ -151,14 +158,15 @@ static int split_trigger(struct parser *p, struct dockerfile_instruction *in)
 
 	if (!*in->text)
 		return 0;
-	if (verb == DOCKERFILE_ONBUILD || verb == DOCKERFILE_FROM || verb == DOCKERFILE_MAINTAINER)
+	if ((verb == DOCKERFILE_ONBUILD && (!p->syntax_only || ++p->depth > 8)) ||
+		(!p->syntax_only && (verb == DOCKERFILE_FROM || verb == DOCKERFILE_MAINTAINER)))
 		return error_set(p->err, ERR_CONFIG, EINVAL, "ONBUILD cannot hold %s", verbs[verb].name);
 	sub->line = in->line;
 	r = instruction_split(p, in->text, sub);
 	if (r < 0)
 		return r;
 	in->triggered = sub;
-	list_add(p->arena, &in->args, verbs[sub->verb].name);
+	list_add(p->arena, &in->args, sub->error ? sub->keyword : verbs[sub->verb].name);
 	for (size_t i = 0; i < sub->args.count; i++)
 		list_add(p->arena, &in->args, sub->args.items[i]);
 	return 0;
@@ -196,8 +204,17 @@ int instruction_split(struct parser *p, const char *line, struct dockerfile_inst
 		end = begin;
 	in->keyword = arena_strndup(p->arena, s, begin);
 	verb = verb_find(in->keyword);
-	if (verb < 0)
-		return fail_unknown(p->err, "instruction", in->keyword, verb_names);
+	if (verb < 0) {
+		int r = fail_unknown(p->err, "instruction", in->keyword, verb_names);
+
+		if (!p->syntax_only)
+			return r;
+		in->verb = DOCKERFILE_VERB_COUNT;
+		in->error = arena_strdup(p->arena, p->err->msg);
+		in->text = "";
+		error_clear(p->err);
+		return 0;
+	}
 	in->verb = (enum dockerfile_verb)verb;
 	s = split_flags(p->arena, s + end, &in->flags);
 	len = strlen(s);
@@ -233,92 +250,6 @@ bool instruction_takes_heredocs(const struct dockerfile_instruction *in)
 	if (in->verb == DOCKERFILE_ONBUILD && in->triggered)
 		in = in->triggered;
 	return !in->json && (in->verb == DOCKERFILE_RUN || in->verb == DOCKERFILE_COPY || in->verb == DOCKERFILE_ADD);
-}
-
-/* --- flags ------------------------------------------------------------------------------- */
-
-static const struct flag_spec *flag_find(const struct dockerfile_instruction *in, const char *name, size_t n)
-{
-	for (const struct flag_spec *f = verbs[in->verb].flags; f->name; f++)
-		if (strlen(f->name) == n && memcmp(f->name, name, n) == 0)
-			return f;
-	return NULL;
-}
-
-static int flag_check_value(struct parser *p, const struct flag_spec *f, const char *equals)
-{
-	if (f->kind == FLAG_BOOL) {
-		if (!equals || strcasecmp(equals + 1, "true") == 0 || strcasecmp(equals + 1, "false") == 0)
-			return 0;
-		return error_set(p->err, ERR_CONFIG, EINVAL, "--%s=%.80s: true or false is expected", f->name, equals + 1);
-	}
-	if (equals)
-		return 0;
-	error_set(p->err, ERR_CONFIG, EINVAL, "--%s needs a value", f->name);
-	error_hint(p->err, "write --%s=VALUE, without blanks", f->name);
-	return -EINVAL;
-}
-
-static int check_flags(struct parser *p, const struct dockerfile_instruction *in)
-{
-	unsigned seen = 0;
-
-	for (size_t i = 0; i < in->flags.count; i++) {
-		const char *name = in->flags.items[i] + 2, *equals = strchr(name, '=');
-		size_t n = equals ? (size_t)(equals - name) : strlen(name);
-		const struct flag_spec *f = flag_find(in, name, n);
-		unsigned bit;
-		int r;
-
-		if (!f) {
-			const char *names[MAX_FLAGS + 1] = { 0 };
-
-			for (size_t j = 0; verbs[in->verb].flags[j].name; j++)
-				names[j] = arena_printf(p->arena, "--%s", verbs[in->verb].flags[j].name);
-			return fail_unknown(p->err, "flag", arena_printf(p->arena, "--%.*s", (int)n, name), names);
-		}
-		bit = 1u << (f - verbs[in->verb].flags);
-		if ((seen & bit) && f->kind != FLAG_STRINGS)
-			return error_set(p->err, ERR_CONFIG, EINVAL, "--%s is given twice", f->name);
-		seen |= bit;
-		r = flag_check_value(p, f, equals);
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
-/* The value of a flag, NULL when it is not given; the next one each time that *at is passed again. */
-static const char *flag_next(const struct dockerfile_instruction *in, const char *name, size_t *at)
-{
-	size_t n = strlen(name);
-
-	while (*at < in->flags.count) {
-		const char *f = in->flags.items[(*at)++] + 2;
-
-		if (strncmp(f, name, n) == 0 && (f[n] == '=' || !f[n]))
-			return f[n] ? f + n + 1 : "true";
-	}
-	return NULL;
-}
-
-static const char *flag(const struct dockerfile_instruction *in, const char *name)
-{
-	size_t at = 0;
-
-	return flag_next(in, name, &at);
-}
-
-static bool flag_true(const struct dockerfile_instruction *in, const char *name)
-{
-	const char *v = flag(in, name);
-
-	return v && strcasecmp(v, "true") == 0;
-}
-
-static struct opt_bool flag_opt(const struct dockerfile_instruction *in, const char *name)
-{
-	return (struct opt_bool){ .set = flag(in, name) != NULL, .value = flag_true(in, name) };
 }
 
 /* --- fields --------------------------------------------------------------------------------- */
@@ -363,11 +294,6 @@ static int type_pairs(struct parser *p, struct dockerfile_instruction *in)
 	for (size_t i = 0; i < in->args.count; i++) {
 		const char *word = in->args.items[i], *equals = strchr(word, '=');
 
-		if (!equals && in->verb != DOCKERFILE_ARG) {
-			error_set(p->err, ERR_CONFIG, EINVAL, "\"%.80s\": NAME=VALUE is expected", word);
-			error_hint(p->err, "a value with blanks needs quotes");
-			return -EINVAL;
-		}
 		if (equals == word)
 			return error_set(p->err, ERR_CONFIG, EINVAL, "\"%.80s\": a name is expected before =", word);
 		in->pairs.items[i].key = equals ? arena_strndup(p->arena, word, (size_t)(equals - word)) : word;
@@ -655,13 +581,24 @@ static int type_onbuild(struct parser *p, struct dockerfile_instruction *in)
 	sub->end_line = in->end_line;
 	sub->heredocs = in->heredocs;
 	sub->heredocs_count = in->heredocs_count;
+	if (sub->verb == DOCKERFILE_ONBUILD || sub->verb == DOCKERFILE_FROM || sub->verb == DOCKERFILE_MAINTAINER)
+		return error_set(p->err, ERR_CONFIG, EINVAL, "ONBUILD cannot hold %s", verbs[sub->verb].name);
 	r = instruction_type(p, sub);
 	return r < 0 ? error_wrap(p->err, "%s", verbs[sub->verb].name) : 0;
 }
 
 int instruction_type(struct parser *p, struct dockerfile_instruction *in)
 {
-	int r = check_flags(p, in);
+	int r;
 
-	return r < 0 ? r : verbs[in->verb].type(p, in);
+	if (in->error)
+		return 0;
+	r = flags_check(p->arena, in, verbs[in->verb].flags, p->err);
+	if (r == 0)
+		r = verbs[in->verb].type(p, in);
+	if (r == 0 || !p->syntax_only)
+		return r;
+	in->error = arena_strdup(p->arena, p->err->msg);
+	error_clear(p->err);
+	return 0;
 }

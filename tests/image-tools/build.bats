@@ -88,6 +88,14 @@ nothing_mounted() { ! grep -q "$WORK" /proc/self/mountinfo; }
 	[ "$one" = "$three" ]
 	[ "$(build --progress quiet --source-date-epoch 1000000000 -t r4 .)" != "$one" ]
 	[ "$(config r4 .created)" = 2001-09-09T01:46:40Z ]
+	touch -d 2012-03-04T05:06:07Z f
+	touch -d 2011-01-01 Dockerfile
+	build --source-date-epoch context -t r5 .
+	[ "$(config r5 .created)" = 2012-03-04T05:06:07Z ]
+	printf 'FROM r5 AS a\nARG SOURCE_DATE_EPOCH\nFROM a\nRUN ["/bin/sh", "-c", "echo $SOURCE_DATE_EPOCH >/e"]\n' >Dockerfile
+	build --source-date-epoch image -t r6 .
+	[ "$(config r6 .created)" = 2012-03-04T05:06:07Z ]
+	[ "$(inside r6 cat /e)" = 1330837567 ]
 }
 
 # A RUN leaves a line in a cache mount: so we see whether it ran.
@@ -393,6 +401,7 @@ runs() { find "$OCI_IMAGE_STORE/cache/mounts" -name "$1" -exec cat {} + | wc -l;
 	[ "$(config sqa '.rootfs.diff_ids | length')" = 1 ]
 	[ "$(inside sqa cat /two)" = two ]
 	image verify --tree sqa
+	image verify --tree out
 }
 
 @test "--build-context as directory and as image; .dockerignore; Dockerfile on standard input" {
@@ -500,4 +509,21 @@ runs() { find "$OCI_IMAGE_STORE/cache/mounts" -name "$1" -exec cat {} + | wc -l;
 	if inside locked cat /q 2>/dev/null; then false; fi
 	build --pull --insecure "$r" -t moved .
 	[ "$(inside moved cat /q)" = other ]
+}
+
+@test "a killed build takes its containers along" {
+	dockerfile <<-'D'
+		FROM base
+		RUN --mount=type=cache,target=/log touch /log/killed; sleep 54321
+	D
+	"$OCI_IMAGE" build --network none -t never . 3>&- >/dev/null 2>&1 &
+	pid=$!
+	for _ in $(seq 200); do find "$OCI_IMAGE_STORE/cache/mounts" -name killed | grep -q . && break; sleep 0.1; done
+	[ -n "$(pgrep -x -f 'sleep 54321')" ]
+	kill -KILL $pid
+	for _ in $(seq 200); do [ -n "$(pgrep -x -f 'sleep 54321')" ] || break; sleep 0.1; done
+	[ -z "$(pgrep -x -f 'sleep 54321')" ]
+	nothing_mounted
+	for _ in $(seq 100); do image gc && break; sleep 0.1; done
+	[ -z "$(ls "$OCI_IMAGE_STORE/tmp")" ]
 }

@@ -3,7 +3,7 @@
 
 Theory of operation: /NAME serves the directory's file with ETag and Last-Modified and answers "not
 modified"; /plain/NAME without either; /to/PATH redirects to /PATH, /far/PATH to the same path of the
-second port given; /auth/NAME wants "Authorization: Bearer letmein"; /flaky/NAME fails twice, then
+second port given; /auth/NAME wants "Authorization: Bearer letmein", /basic/NAME user "u" with password "pw"; /flaky/NAME fails twice, then
 serves; /short/NAME ends before its Content-Length; /loop redirects to itself.  Each request is one
 line of the log: method, path, status, and the Authorization header if there was one.
 
@@ -48,11 +48,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.answer(302, [("Location", "/loop")])
         if word == "auth" and self.headers.get("Authorization") != "Bearer letmein":
             return self.answer(401)
+        if word == "basic" and self.headers.get("Authorization", "").lower() != "basic dtpwdw==":  # u:pw
+            return self.answer(401, [("WWW-Authenticate", "Basic realm=x")])
         if word == "flaky":
             seen[path] = seen.get(path, 0) + 1
             if seen[path] < 3:
                 return self.answer(503)
-        if word not in ("auth", "flaky", "plain", "short"):
+        if word not in ("auth", "basic", "flaky", "plain", "short"):
             rest = path[1:]
         try:
             with open(os.path.join(TOP, rest), "rb") as f:

@@ -3,6 +3,7 @@
  * Theory of operation: digests of what is copied and when files are read for them, contexts
  * as such, and hostile ones: those are aimed at a decoy beside them, which must stay as it is.
  */
+#include "image-tools/build/context_tree.h"
 #include "tests/unit/image_copy_world.h"
 
 /* --- digests ---------------------------------------------------------------------------------------------- */
@@ -369,6 +370,46 @@ static void test_read(void **state)
 	fails(w, context_read_file(&w->context, &w->a, "Dockerfile", 3, &text, &len, &w->err), EFBIG, "Dockerfile");
 }
 
+static void test_tree_match(void **state)
+{
+	static const struct {
+		const char *pattern, *path;
+		enum tree_match expected;
+	} cases[] = {
+		{ "a/b", "a", TREE_BELOW },
+		{ "a/b", "a/b", TREE_YES },
+		{ "a/b", "a/b/c", TREE_YES },
+		{ "a/b", "b", TREE_NO },
+		{ "*/b", "x", TREE_BELOW },
+		{ "*/b", "x/c", TREE_NO },
+		{ "**/f", "f", TREE_YES },
+		{ "**/f", "a/b/f", TREE_YES },
+		{ "**/f", "a/b", TREE_BELOW },
+		{ "a/**", "a", TREE_BELOW },
+		{ "a/**", "a/b", TREE_YES },
+		{ "a/**/b/*.c", "a/x/y/b/z.c", TREE_YES },
+		{ "a/**/b/*.c", "a/b/z.c", TREE_YES },
+		{ "a/**/b/*.c", "a/b/z.h", TREE_BELOW },
+		{ "a/**/b/*.c", "c", TREE_NO },
+		{ "", "anything", TREE_YES },
+		{ "x", "", TREE_BELOW },
+	};
+	char pattern[700] = "", path[700] = "";
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+		if (tree_match(cases[i].pattern, cases[i].path) != cases[i].expected)
+			fail_msg("%s on %s: %d", cases[i].pattern, cases[i].path, tree_match(cases[i].pattern, cases[i].path));
+	/* Does not try every way to share out the path. */
+	for (int i = 0; i < 100; i++) {
+		strcat(pattern, "**/a/");
+		strcat(path, "a/a/a/");
+	}
+	strcat(pattern, "b");
+	strcat(path, "a");
+	assert_int_equal(tree_match(pattern, path), TREE_BELOW);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -383,6 +424,7 @@ int main(void)
 		TEST(test_race),
 		TEST(test_view),
 		TEST(test_read),
+		TEST(test_tree_match),
 	};
 
 	/* Owners and devices are root's business. */

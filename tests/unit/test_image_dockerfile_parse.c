@@ -210,6 +210,33 @@ static void test_parse(void **state)
 	run_blocks("parse.txt", 150, parse_case);
 }
 
+/* What other parsers take as well-formed and only the instructions refuse. */
+static void test_syntax(void **state)
+{
+	static const char text[] = "RUN x\nFOO bar\nHEALTHCHECK\nHEALTHCHECK CONNECT TCP 7000\nRUN --what=ever y\nONBUILD FROM a\n"
+				   "ONBUILD ONBUILD BAR\nONBUILD\nCOPY <<E\nz\nE\nFROM a b\n";
+	static const char *const bad[] = { "", "# only", "ENV a", "ENV a=b c", "CMD [1]", "ONBUILD CMD [1]", "RUN <<E\n",
+		"# escape=x\nFROM a" };
+	struct arena a = ARENA_INIT;
+	struct error err = { 0 };
+	struct dockerfile d;
+	const char *s;
+
+	(void)state;
+	assert_int_equal(dockerfile_parse_syntax(&a, "D", text, strlen(text), &d, &err), 0);
+	assert_int_equal(d.count, 10);
+	assert_null(d.instructions[0].error);
+	for (size_t i = 1; i < d.count; i++)
+		assert_non_null(d.instructions[i].error ? d.instructions[i].error : d.instructions[i].triggered->error);
+	s = dumped(&a, &d);
+	assert_non_null(strstr(s, "{\"instruction\":\"FOO\",\"keyword\":\"FOO\",\"line\":2,\"endLine\":2,\"original\":\"FOO bar\","));
+	assert_non_null(strstr(s, "\"error\":\"unknown flag \\\"--what\\\"\""));
+	assert_non_null(strstr(s, "\"args\":[\"CONNECT\",\"TCP 7000\"],\"error\""));
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+		assert_true(dockerfile_parse_syntax(&a, "D", bad[i], strlen(bad[i]), &d, &err) < 0);
+	arena_free(&a);
+}
+
 /* --- lint --- */
 
 static bool lint_case(struct arena *a, struct block *b)
@@ -312,7 +339,8 @@ static void test_limits(void **state)
 	expect_result(&a, repeated(&a, "yyyyyyyyyyyyyyy\\\n", 80000, "FROM a\nRUN ", "\n"), false);
 	expect_result(&a, repeated(&a, "yyyyyyyyyyyyyyy\n", 80000, "FROM a\nRUN <<E\n", "E\n"), true);
 	expect_result(&a, repeated(&a, "#yyyyyyyyyyyyyy\n", 1100000, "FROM a\n", "\n"), false);
-	expect_result(&a, repeated(&a, "RUN a\n", 20000, "FROM a\n", "\n"), true);
+	expect_result(&a, repeated(&a, "RUN a\n", 32767, "FROM a\n", "\n"), true);
+	expect_result(&a, repeated(&a, "RUN a\n", 32768, "FROM a\n", "\n"), false);
 	expect_result(&a, repeated(&a, "[", 60000, "FROM a\nRUN ", "\n"), true);
 	expect_result(&a, repeated(&a, "a ", 30000, "FROM a\nCOPY ", "\n"), true);
 	/* 600 words of almost 1 MiB */
@@ -414,6 +442,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_parse),
+		cmocka_unit_test(test_syntax),
 		cmocka_unit_test(test_lint),
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_trigger),

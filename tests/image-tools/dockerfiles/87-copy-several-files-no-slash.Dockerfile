@@ -1,0 +1,2 @@
+FROM localhost/base
+COPY plain.txt other.txt /x
