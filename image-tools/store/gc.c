@@ -281,7 +281,7 @@ int store_gc(struct store *s, const struct gc_options *o, struct gc_result *resu
 		return r;
 	mark_bundles(s, &layers);
 	if (o->build_cache)
-		sweep(s, "cache", SWEEP_TMP, NULL, o, result);
+		sweep(s, "cache", SWEEP_TMP, NULL, o, before, result);
 	if (!o->build_cache)
 		mark_cache(s, &blobs, &layers);
 	if (blobs.count)

@@ -46,6 +46,7 @@ executed() {
 
 # Each line: a title, what changes (shell), options of build, steps that run.  A RUN that makes what it made before
 # ends the chain: those after it are known.
+# shellcheck disable=SC2120 # its arguments are the words of each line
 table() {
 	while IFS='@' read -r title change options want; do
 		[ -n "$title" ] || continue

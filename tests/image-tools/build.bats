@@ -22,7 +22,7 @@ setup() {
 	C=$WORK/c
 	rm -rf "$C" "$WORK/b"
 	mkdir "$C"
-	cd "$C"
+	cd "$C" || return
 }
 teardown() { [ ! -d "$WORK/b" ] || "$OCI_IMAGE" -q rm-bundle --force "$WORK/b"; }
 
