@@ -612,6 +612,17 @@ live_restore() {
 	until_output false docker info -f '{{.LiveRestoreEnabled}}'
 }
 
+# what finish in suite.sh would hide
+nothing_left() {
+	docker run --rm busybox true
+	docker run -d --name aa busybox sleep 600
+	docker exec aa true
+	docker rm -f aa
+	equal 'cgroups left' "$(find /sys/fs/cgroup -path "*/$TAG/*" -type d ! -path '*/buildkit*' | wc -l)" 0
+	equal 'states left' "$({ find /run/docker/runtime-* /run/containerd/oci-rt -mindepth 2 -maxdepth 2 ! -name '.*' 2>/dev/null || true; } | wc -l)" 0
+	equal 'shims left' "$({ readlink /proc/[0-9]*/exe || true; } | grep -c containerd-shim || true)" 0
+}
+
 engine_checks() {
 	t 'default-runtime' default_runtime
 	t 'run --runtime' runtime_option
@@ -660,4 +671,5 @@ engine_checks() {
 	T 'cp, diff, commit, save, load, export, import' files
 	T 'many at once' many
 	T 'live restore' live_restore
+	t 'nothing is left behind' nothing_left
 }
