@@ -114,7 +114,7 @@ tutorial_run() {
 
 tutorial_shell() {
 	docker pull ubuntu
-	output=$(pty '[#$] ' 'echo $((6*7)) > /data.txt; cat /data.txt; tty; stty size\n' '40 100' 'exit 3\n' -- "${D[@]}" run -it --name shell ubuntu /bin/bash) && return 1
+	output=$(pty '[#$] ' "$SIZED"'echo $((6*7)) > /data.txt; cat /data.txt; tty; stty size\n' '40 100' 'exit 3\n' -- "${D[@]}" run -it --name shell ubuntu /bin/bash) && return 1
 	matches terminal "$output" $'\n42\n/dev/pts/0\n40 100\n'
 	equal 'the exit code' "$(inspect '{{.State.ExitCode}}' shell)" 3
 	# the tutorial's point: another container does not see the file
@@ -261,7 +261,7 @@ exec_() {
 exec_tty() {
 	local output
 	docker run -d --name aa busybox sleep 600
-	output=$(pty '# ' 'stty size; tty; exit 4\n' -- "${D[@]}" exec -it aa sh) && return 1
+	output=$(pty '# ' "$SIZED"'stty size; tty; exit 4\n' -- "${D[@]}" exec -it aa sh) && return 1
 	matches terminal "$output" $'\n40 100\n/dev/pts/'
 }
 
@@ -612,6 +612,17 @@ live_restore() {
 	until_output false docker info -f '{{.LiveRestoreEnabled}}'
 }
 
+# what finish in suite.sh would hide
+nothing_left() {
+	docker run --rm busybox true
+	docker run -d --name aa busybox sleep 600
+	docker exec aa true
+	docker rm -f aa
+	equal 'cgroups left' "$(find /sys/fs/cgroup -path "*/$TAG/*" -type d ! -path '*/buildkit*' | wc -l)" 0
+	equal 'states left' "$({ find /run/docker/runtime-* /run/containerd/oci-rt -mindepth 2 -maxdepth 2 ! -name '.*' 2>/dev/null || true; } | wc -l)" 0
+	equal 'shims left' "$({ readlink /proc/[0-9]*/exe || true; } | grep -c containerd-shim || true)" 0
+}
+
 engine_checks() {
 	t 'default-runtime' default_runtime
 	t 'run --runtime' runtime_option
@@ -660,4 +671,5 @@ engine_checks() {
 	T 'cp, diff, commit, save, load, export, import' files
 	T 'many at once' many
 	T 'live restore' live_restore
+	t 'nothing is left behind' nothing_left
 }

@@ -154,6 +154,9 @@ web() { until_output "$1" http "$2"; }
 # pty EXPECT SEND... -- COMMAND...: on a terminal; prints what appeared there
 pty() { python3 "$HERE/lib-pty.py" "$WAIT" "$@"; }
 
+# typed first: engines set the size of a terminal some time after the start
+SIZED='until [ "$(stty size)" = "40 100" ]; do sleep 0.1; done; '
+
 cgroup_mode() {
 	if [ "$(stat -fc %T /sys/fs/cgroup)" = cgroup2fs ]; then
 		echo v2

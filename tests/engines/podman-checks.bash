@@ -47,7 +47,7 @@ run_status() {
 }
 
 run_terminal() {
-	output=$(pty '# ' 'tty; stty size\n' '40 100' 'exit 4\n' -- "${P[@]}" --runtime "$RUN" run -it --rm busybox sh) && return 1
+	output=$(pty '# ' "$SIZED"'tty; stty size\n' '40 100' 'exit 4\n' -- "${P[@]}" --runtime "$RUN" run -it --rm busybox sh) && return 1
 	matches terminal "$output" $'/dev/pts/[0-9]+\n40 100\n'
 }
 
@@ -80,7 +80,7 @@ exec_() {
 	podman exec -d one sh -c 'echo later >/tmp/later; sleep 600'
 	until_output later podman exec one cat /tmp/later
 	matches top "$(podman top one)" 'sleep 600'
-	output=$(pty '# ' 'stty size; exit 4\n' -- "${P[@]}" --runtime "$RUN" exec -it one sh) && return 1
+	output=$(pty '# ' "$SIZED"'stty size; exit 4\n' -- "${P[@]}" --runtime "$RUN" exec -it one sh) && return 1
 	matches terminal "$output" $'\n40 100'
 }
 

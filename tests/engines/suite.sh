@@ -50,6 +50,10 @@ engines=(docker podman buildah)
 [ -z "${OCI_RT_TEST_LONG:-}" ] || engines+=(docker-sid shim-sid podman-sid buildah-sid)
 [ $# -eq 0 ] || engines=("$@")
 
+# Podman has one parent for its cgroups; pods leave directories in the hierarchies that it does not know (name=systemd)
+podman_cgroups() { find /sys/fs/cgroup -depth -mindepth 2 -type d -path '*/libpod_parent*' 2>/dev/null | sort; }
+podman_cgroups_before=$(podman_cgroups)
+
 OUT=$(mktemp -d "${TMPDIR:-/tmp}/oci-rt-engines.XXXXXX")
 RUNNING=()
 finish() {
@@ -60,6 +64,8 @@ finish() {
 		[ -e "$d" ] || continue
 		find /sys/fs/cgroup -depth -type d -path "*/$(cat "$d")*" -exec rmdir {} + 2>/dev/null
 	done
+	# only what is new, and empty
+	comm -13 <(echo "$podman_cgroups_before") <(podman_cgroups) | sort -r | xargs -r rmdir 2>/dev/null
 	rm -rf "$OUT"
 }
 trap finish EXIT

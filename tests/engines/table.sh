@@ -126,5 +126,6 @@ cat <<'END'
 | containerd, Kubernetes | see README, "Plug it in" | |
 
 Machines without CAP_SYS_RESOURCE (in a container, usually): limits above the hard ones and lower OOM scores are refused to every
-runtime; Podman needs `default_ulimits`. Hybrid cgroup hierarchies: crun refuses them; for its column the unified one was hidden from it.
+runtime; Podman needs `default_ulimits`. Podman 4 sometimes does not notice at once that an init container has ended, whatever the runtime;
+the check asks again, but not for ever. Hybrid cgroup hierarchies: crun refuses them; for its column the unified one was hidden from it.
 END
