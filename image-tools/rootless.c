@@ -135,18 +135,21 @@ static void __attribute__((noreturn)) wait_and_exit(pid_t pid)
 	_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 1);
 }
 
+/* 1: done; 0: this machine gives users no namespaces, so there is one id as without subordinate ones. */
 static int become_root(int ready, int go, struct error *err)
 {
 	char byte = 0;
 
-	if (unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0)
-		return error_sys(err, errno, "make a user namespace");
+	if (unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0) {
+		log_info("no user namespace (%s): everything will belong to one id", error_text(errno));
+		return 0;
+	}
 	if (fd_write_all(ready, "", 1) < 0 || fd_read_full(go, &byte, 1) != 1)
 		return error_set(err, ERR_SYSTEM, ECANCELED, "make a user namespace: no ids");
 	if (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0)
 		return error_sys(err, errno, "become root of a user namespace");
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	return 0;
+	return 1;
 }
 
 int rootless_enter(struct error *err)
@@ -172,8 +175,10 @@ int rootless_enter(struct error *err)
 		r = become_root(ready[1], go[0], err);
 		close(ready[1]);
 		close(go[0]);
-		state.active = r == 0;
-		return r;
+		state.active = r > 0;
+		if (!state.active)
+			state.uids.count = state.gids.count = 0;
+		return r < 0 ? r : 0;
 	}
 	close(ready[1]);
 	close(go[0]);

@@ -97,7 +97,7 @@ campaign() {
 	umount_disk
 	echo "$*: $total operations"
 	[ "$total" -ge 2 ]
-	[ -n "${OCI_RT_TEST_LONG:-}" ] || step=$((total / ${CUTS:-3} + 1))
+	[ -n "${OCI_RT_TEST_LONG:-}" ] || step=$((total / ${CUTS:-2} + 1))
 	for ((n = 1 + RANDOM % step; n <= total; n += step)); do
 		rm -f "$WORK"/count*
 		fresh_disk "$prepare"
@@ -139,7 +139,7 @@ with_bundle() { one_image; image unpack "localhost:$PORT_plain/app:1" "$WORK/dis
 
 @test "kill -9 at random moments of pull, unpack, commit, gc" {
 	export OCI_IMAGE_STORE=$WORK/killed
-	local i rounds=12
+	local i rounds=8
 	[ -z "${OCI_RT_TEST_LONG:-}" ] || rounds=300
 	one_image
 	image unpack "localhost:$PORT_plain/app:1" "$WORK/kb"

@@ -81,6 +81,16 @@ as() {
 	cat "$WORK/subuid.good" >"$WORK/subuid"
 }
 
+@test "where users get no namespaces everything belongs to one id" {
+	printf '#include <errno.h>\nint unshare(int flags) { (void)flags; errno = EPERM; return -1; }\n' >"$WORK/none.c"
+	gcc -shared -fPIC -o "$WORK/none.so" "$WORK/none.c"
+	chmod 644 "$WORK/none.so"
+	as sh -c "LD_PRELOAD=$WORK/none.so ASAN_OPTIONS=verify_asan_link_order=0"' exec "$@"' sh "$OCI_IMAGE" -q unpack app:1 "$WORK/user/one"
+	[ "$(stat -c %u:%g "$WORK/user/one/rootfs/data/seed")" = 54321:54321 ]
+	jq -e '.linux.uidMappings == [{containerID: 0, hostID: 54321, size: 1}]' "$WORK/user/one/config.json"
+	as "$OCI_IMAGE" -q rm-bundle "$WORK/user/one"
+}
+
 @test "root: --uid-map chowns the tree and the container runs in a user namespace" {
 	image unpack --uid-map 0:200000:65536 --gid-map 0:300000:65536 app:1 "$WORK/b" -- sh -c 'id -u; stat -c "%u:%g" /data/seed /www; cat /proc/self/uid_map'
 	[ "$(stat -c %u:%g "$WORK/b/rootfs/data/seed")" = 200033:300034 ]
