@@ -244,7 +244,7 @@ static const char *describe(struct arena *a, const struct key_part *before, cons
 	/* Digests and whole scripts say nothing to people. */
 	if (strcmp(name, "parent") == 0)
 		return "the tree it starts from";
-	if (strncmp(name, "content of", 10) == 0)
+	if (strstr(name, "content of "))
 		return name;
 	if (!before)
 		return arena_printf(a, "%s is new (%.80s)", name, now->value);

@@ -185,7 +185,9 @@ int sandbox_runtime(struct builder *b, const char *const *args, int output, int 
 
 /* --- watch.c: containers die with the build ---------------------------------------------------------- */
 int watch_begin(struct builder *b, struct error *err);
-void watch_tell(struct builder *b, bool runs, const char *id);
+/* id: of a container; WATCH_NETWORK: the last component of the network's bundle, "" when it is gone. */
+enum watch_event { WATCH_BEGIN = '+', WATCH_END = '-', WATCH_NETWORK = 'n' };
+void watch_tell(struct builder *b, enum watch_event event, const char *id);
 void watch_end(struct builder *b);
 
 /* --- failed.c: --shell-on-fail ---------------------------------------------------------------------- */

@@ -72,6 +72,8 @@ static int furnish(struct builder *b, struct error *err)
 	pthread_mutex_lock(&b->lock);
 	b->network_bundle = sandbox_directory(b, &b->shared, err);
 	pthread_mutex_unlock(&b->lock);
+	if (b->network_bundle)
+		watch_tell(b, WATCH_NETWORK, strrchr(b->network_bundle, '/') + 1);
 	state = arena_printf(&a, "{\"id\":\"build-%d\",\"pid\":%d}", (int)getpid(), (int)holder);
 	r = !b->network_bundle || b->network_fd < 0 ? -EIO
 						    : network_add(b->network_bundle, state, strlen(state), &a, err);
@@ -114,6 +116,8 @@ void network_end(struct builder *b)
 
 	if (b->network_bundle)
 		network_remove(b->network_bundle, &a, NULL);
+	if (b->network_bundle)
+		watch_tell(b, WATCH_NETWORK, "");
 	cleanup_fd(&b->network_fd);
 	b->network_fd = -1;
 	b->network_bundle = NULL;

@@ -374,7 +374,7 @@ static int run_container(struct run_request *q, int *status, struct error *err)
 		close(out[1]);
 		return error_sys(err, r, "start a thread");
 	}
-	watch_tell(b, true, q->id);
+	watch_tell(b, WATCH_BEGIN, q->id);
 	r = sandbox_runtime(b, (const char *const[]){"run", "--bundle", q->bundle, q->id, NULL}, out[1], status, err);
 	close(out[1]);
 	pthread_join(thread, NULL);
@@ -385,7 +385,7 @@ static int run_container(struct run_request *q, int *status, struct error *err)
 
 		sandbox_runtime(b, (const char *const[]){"delete", "--force", q->id, NULL}, null, &ignored, NULL);
 	}
-	watch_tell(b, false, q->id);
+	watch_tell(b, WATCH_END, q->id);
 	return r;
 }
 

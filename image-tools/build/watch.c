@@ -2,9 +2,9 @@
 /*
  * Theory of operation: a build that is killed cannot end its containers, and a container
  * does not die with the runtime that started it.  So a process that does nothing else
- * holds the other end of a pipe: it is told which containers run, and when the pipe ends
- * it kills those that are left.  It is forked before there are threads and keeps no other
- * descriptor, so that it holds no lock of ours.
+ * holds the other end of a pipe: it is told which containers run and what network they
+ * have, and when the pipe ends it kills and takes down what is left.  It is forked before there are threads and keeps
+ * no other descriptor, so that it holds no lock of ours.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -19,7 +19,7 @@
 #include "image-tools/build/internal.h"
 
 #define RUNNING_MAX 512
-#define ID_SIZE 32 /* bytes of a message: '+' or '-', then the id, padded with NUL */
+#define ID_SIZE 32 /* bytes of a message: a letter, then the id, padded with NUL */
 
 struct message {
 	char text[ID_SIZE];
@@ -35,6 +35,8 @@ static void forget(char running[][ID_SIZE], size_t *n, const char *id)
 static void __attribute__((noreturn)) watch(struct builder *b, int in)
 {
 	static char running[RUNNING_MAX][ID_SIZE];
+	char network[ID_SIZE] = "";
+	struct arena a = ARENA_INIT;
 	struct message m;
 	size_t n = 0;
 	int status, null;
@@ -51,13 +53,17 @@ static void __attribute__((noreturn)) watch(struct builder *b, int in)
 		dup2(null, fd);
 	while (fd_read_full(3, &m, sizeof m) == sizeof m) {
 		m.text[ID_SIZE - 1] = '\0';
-		if (m.text[0] == '+' && n < RUNNING_MAX)
-			memcpy(running[n++], m.text + 1, ID_SIZE - 1);
-		else
+		if (m.text[0] == WATCH_NETWORK)
+			memcpy(network, m.text + 1, ID_SIZE - 1);
+		else if (m.text[0] == WATCH_END)
 			forget(running, &n, m.text + 1);
+		else if (n < RUNNING_MAX)
+			memcpy(running[n++], m.text + 1, ID_SIZE - 1);
 	}
 	for (size_t i = 0; i < n; i++)
 		sandbox_runtime(b, (const char *const[]){"delete", "--force", running[i], NULL}, null, &status, NULL);
+	if (*network)
+		network_remove(arena_printf(&a, "%s/%s", b->mounts, network), &a, NULL);
 	_exit(0);
 }
 
@@ -75,11 +81,11 @@ int watch_begin(struct builder *b, struct error *err)
 	return b->watcher < 0 ? error_sys(err, errno, "start a process") : 0;
 }
 
-void watch_tell(struct builder *b, bool runs, const char *id)
+void watch_tell(struct builder *b, enum watch_event event, const char *id)
 {
 	struct message m = {{0}};
 
-	snprintf(m.text, sizeof m.text, "%c%s", runs ? '+' : '-', id);
+	snprintf(m.text, sizeof m.text, "%c%s", (char)event, id);
 	/* Less than PIPE_BUF: threads cannot mix their messages. */
 	(void)!write(b->watch, &m, sizeof m);
 }

@@ -6,6 +6,8 @@
 #include "image-tools/build/context_tree.h"
 #include "tests/unit/image_copy_world.h"
 
+#include <sys/prctl.h>
+
 /* --- digests ---------------------------------------------------------------------------------------------- */
 
 static void digest_is(struct world *w, struct copy_request q, const char *const *words, struct digest *d)
@@ -293,10 +295,12 @@ static void test_race(void **state)
 	assert_int_equal(symlinkat("../decoy", w->ctx, "e"), 0);
 	pid = fork();
 	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		for (;;)
 			renameat2(w->ctx, "d", w->ctx, "e", RENAME_EXCHANGE);
 	}
-	for (int i = 0; i < 2000; i++) {
+	/* Long enough for the other process to get its turns on a busy machine. */
+	for (time_t end = time(NULL) + 3; time(NULL) < end;) {
 		struct error err = { 0 };
 		struct copy_request q = REQUEST(.context = &w->context, .sources = &(struct copy_source){ .text = "d" }, .sources_count = 1,
 			.destination = "/x/");
