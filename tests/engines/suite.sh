@@ -46,6 +46,7 @@ if [ -n "${KIND:-}" ]; then
 	exit 0
 fi
 
+[ -x "$OCI_RT" ] || die "no runtime: $OCI_RT (set OCI_RT, or OCI_BUILD to the build directory)"
 engines=(docker podman buildah)
 [ -z "${OCI_RT_TEST_LONG:-}" ] || engines+=(docker-sid shim-sid podman-sid buildah-sid)
 [ $# -eq 0 ] || engines=("$@")
