@@ -56,6 +56,21 @@ struct ports_only {
 static const struct json_field ports_fields[] = { JSON_F(JSON_RAW, struct ports_only, ports, "ports") };
 static const struct json_object ports_object = JSON_OBJECT_OF("bundle", struct ports_only, ports_fields);
 
+/* What the plugins say of the container's addresses (CNI specification, "Success"). */
+struct cni_address {
+	const char *address; /* with its prefix length */
+};
+struct cni_result {
+	struct cni_address *ips;
+	size_t ips_count;
+};
+static const struct json_field address_fields[] = { JSON_F(JSON_STRING, struct cni_address, address, "address", .required = true) };
+static const struct json_object address_object = JSON_OBJECT_OF("ip", struct cni_address, address_fields);
+static const struct json_field result_fields[] = {
+	JSON_F_ARRAY(JSON_OBJECTS, struct cni_result, ips, "ips", .object = &address_object),
+};
+static const struct json_object result_object = JSON_OBJECT_OF("result", struct cni_result, result_fields);
+
 static const char *plugin_path(struct arena *a)
 {
 	const char *env = getenv("CNI_PATH");
@@ -252,6 +267,30 @@ static bool any_namespace_left(void)
 	return any;
 }
 
+/* The host name means the container's address on its network, as programs expect that announce themselves to others.  The
+ * file is written in place: it may be mounted already. */
+static void name_address(const char *bundle, const char *result, struct arena *a)
+{
+	struct cni_result addresses = { 0 };
+	struct json_errors errors = { 0 };
+	_cleanup_fd_ int fd = open(arena_printf(a, "%s/hosts", bundle), O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	char *text, *line, *rest;
+
+	if (fd < 0 || !result || json_read(&result_object, result, strlen(result), a, &addresses, &errors) < 0 ||
+		addresses.ips_count == 0 || fd_read_all(fd, a, 1 << 20, &text, NULL) < 0)
+		return;
+	/* the line after ::1's: with the address of the last time when it is not the first */
+	line = strstr(text, "\n::1\t");
+	line = line ? strchr(line + 1, '\n') : NULL;
+	rest = line ? strchr(++line, '\t') : NULL;
+	if (!rest)
+		return;
+	text = arena_printf(a, "%.*s%.*s%s", (int)(line - text), text, (int)strcspn(addresses.ips[0].address, "/"),
+		addresses.ips[0].address, rest);
+	if (lseek(fd, 0, SEEK_SET) < 0 || ftruncate(fd, 0) < 0 || fd_write_all(fd, text, strlen(text)) < 0)
+		log_warning("%s/hosts cannot be written: the host name keeps its loopback address", bundle);
+}
+
 int network_add(const char *bundle, const char *state, size_t len, struct arena *a, struct error *err)
 {
 	struct hook_state hs = { 0 };
@@ -290,6 +329,8 @@ int network_add(const char *bundle, const char *state, size_t len, struct arena 
 			r = save(bundle, &n, a, err);
 		}
 	}
+	if (r == 0)
+		name_address(bundle, n.result, a);
 	if (r < 0) {
 		cleanup_fd(&lock);
 		lock = -1;
