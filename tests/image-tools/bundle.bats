@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # From an image to a running container and back; archives; commit; users.
+# run-tests: alone, because it looks whether bridge and rules of the host are gone
 load helpers
 
 setup_file() {
