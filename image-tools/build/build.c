@@ -408,6 +408,7 @@ int build_run(struct program *p, const struct build_options *o, struct error *er
 	context_close(&b.context);
 	file_digests_free(b.digests);
 	cleanup_fd(&b.sources.cache);
+	pins_close(&b);
 	cache_close(&b.cache);
 	if (b.failed_bundle) {
 		struct error why = {0};

@@ -216,5 +216,6 @@ int pins_open(struct builder *b, struct error *err);
 int pins_get(struct builder *b, const char *kind, const char *name, const char **value, struct error *err);
 void pins_set(struct builder *b, const char *kind, const char *name, const char *value);
 int pins_save(struct builder *b, struct error *err);
+void pins_close(struct builder *b);
 
 #endif

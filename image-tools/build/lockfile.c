@@ -141,3 +141,10 @@ int pins_save(struct builder *b, struct error *err)
 	r = fd_replace_file(AT_FDCWD, t->path, text, strlen(text), 0644);
 	return r < 0 ? error_sys(err, -r, "write the lock file %s", t->path) : 0;
 }
+
+void pins_close(struct builder *b)
+{
+	if (b->pins)
+		arena_free(&b->pins->arena);
+	b->pins = NULL;
+}
