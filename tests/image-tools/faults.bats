@@ -104,7 +104,8 @@ bad() {
 		"$OCI_IMAGE" -q pull "localhost:$PORT/plain/app:1" &
 		local pid=$!
 		sleep "0.0$((RANDOM % 9))$((RANDOM % 9))"
-		kill -9 $pid 2>/dev/null; wait $pid 2>/dev/null || true
+		kill -9 $pid 2>/dev/null || true # it may be through already
+		wait $pid 2>/dev/null || true
 		for b in "$WORK"/store/blobs/sha256/*; do
 			[ ! -e "$b" ] || [ "$(sha256sum <"$b" | cut -d' ' -f1)" = "$(basename "$b")" ]
 		done
