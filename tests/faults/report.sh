@@ -95,7 +95,7 @@ END
 			row("**all**", sum)
 			print ""
 			if (examples[name]) {
-				printf "What fell%s:\n\n", examples[name] > 15 ? sprintf(" (the first 15 of %d)", examples[name]) : ""
+				printf("What fell%s:\n\n", (examples[name] > 15) ? sprintf(" (the first 15 of %d)", examples[name]) : "")
 				for (e = 1; e <= examples[name] && e <= 15; e++) print example[name, e]
 				print ""
 			}
