@@ -144,7 +144,7 @@ def one_round(d, number, rnd):
     while left and time.time() < end:
         d.ctr("task", "rm", "-f", i, rc=None)
         d.ctr("c", "rm", i, rc=None)
-        before, left = left, leftovers(d, i, victim == "shim")
+        before, left = left, leftovers(d, i, victim in ("shim", "start"))
         time.sleep(0.05)
     if time.time() > start + 20:
         print("# %s killed after %.3f s; for %.0f s there was %s" % (victim, delay, time.time() - start, before))
