@@ -421,6 +421,23 @@ deep"
 	assert_fails 'mounts[7]'
 }
 
+@test "a read-only bind of a mount with flags that a user namespace may not take away" {
+	mkdir "$T/src"
+	mount -t tmpfs -o nosuid,nodev,noexec,noatime locked "$T/src"
+	touch "$T/src/here"
+	config '.linux.namespaces += [{"type": "user"}] | .linux.uidMappings = [{"containerID": 0, "hostID": 100000, "size": 65536}] |
+		.linux.gidMappings = .linux.uidMappings | .mounts |= map(select(.type != "cgroup"))'
+	chmod 755 "$T" "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR/test" 2>/dev/null || true
+	chown -hR 100000:100000 "$BUNDLE/rootfs"
+	add_mount /d none "$T/src" bind ro
+	inside 'ls /d; cat /proc/self/mountinfo'
+	umount "$T/src"
+	assert_status 0
+	assert_line here
+	local o
+	for o in ro nosuid nodev noexec noatime; do has_option /d "$o"; done
+}
+
 # ------------------------------------------------------------------ the root
 
 @test "a read-only tmpfs on /dev, as Podman writes it" {
@@ -535,6 +552,9 @@ deep"
 	refute_line secret
 	assert_line 'character special file 1:3'
 	assert_has 'Read-only file system'
+	# one filesystem for all of them
+	mountinfo
+	assert_eq "$(mount_at /hidden | cut -d' ' -f3)" "$(mount_at /sys/firmware | cut -d' ' -f3)" 'device of the masks'
 	[ ! -e "$BUNDLE/rootfs/does" ]
 }
 
