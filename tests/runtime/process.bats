@@ -335,6 +335,19 @@ cap_mask() {
 	grep -q CAP_SYS_RESOURCE "$T/log.json" || fail "no warning: $(cat "$T/log.json")"
 }
 
+@test "a capability that its own sets do not allow is a warning, the others are set" {
+	config '.process.capabilities = {"bounding": ["CAP_CHOWN","CAP_KILL"], "permitted": ["CAP_CHOWN","CAP_KILL"],
+		"effective": ["CAP_KILL","CAP_NET_RAW"], "inheritable": ["CAP_KILL"], "ambient": ["CAP_KILL","CAP_CHOWN"]}
+		| .process.user = {"uid": 1000, "gid": 1000}'
+	args /bin/grep ^Cap /proc/self/status
+	run --separate-stderr rt run --bundle "$BUNDLE" "$ID" </dev/null
+	assert_status 0
+	assert_line "$(printf 'CapAmb:\t%s' "$(cap_mask KILL)")"
+	grep -q "can't raise ambient capability CAP_CHOWN: " "$T/log.json" || fail "no warning: $(cat "$T/log.json")"
+	grep -q 'capabilities.effective.*CAP_NET_RAW' "$T/log.json" || fail "no warning: $(cat "$T/log.json")"
+	! grep -q 'CAP_KILL' "$T/log.json" || fail "a warning of what was set: $(cat "$T/log.json")"
+}
+
 @test "noNewPrivileges" {
 	inside_ok 'grep NoNewPrivs /proc/self/status'
 	assert_match '1$'
