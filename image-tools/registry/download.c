@@ -5,7 +5,11 @@
  * page cache), decompresses, hashes again and extracts.  So a broken connection, a retry with
  * Range or a part left by another process are invisible to the unpacking side.  The
  * blob and the layer get their names only when both digests fit.
+ *
+ * curl hands over pieces of 16 KiB however much it has read.  They are gathered, because every
+ * write wakes two more threads; a shorter piece says that no more is at hand, and goes on at once.
  */
+#include <curl/curl.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -20,6 +24,8 @@
 #include "image-tools/status.h"
 #include "image-tools/store/unpacked.h"
 
+#define GATHER_SIZE (256u * 1024)
+
 /* A file that grows while somebody reads it. */
 struct growing {
 	pthread_mutex_t lock;
@@ -33,9 +39,10 @@ struct download {
 	const struct blob_job *job;
 	struct growing file;
 	struct digest_stream stream;
-	uint64_t have;
+	uint64_t have;	   /* bytes received, of which the last ones are in the buffer */
+	uint8_t *gathered; /* GATHER_SIZE */
+	size_t gathered_length;
 	int line;
-	bool sink_failed;
 	/* the unpacking thread */
 	pthread_t thread;
 	bool unpacking, dependent;
@@ -78,6 +85,41 @@ static void *unpack_thread(void *opaque)
 	return NULL;
 }
 
+/* What was received so far: into the file, into the digest, and to whoever unpacks. */
+static int flush(struct download *d, struct error *err)
+{
+	size_t n = d->gathered_length;
+	int r = fd_write_all(d->file.fd, d->gathered, n);
+
+	d->gathered_length = 0;
+	if (r < 0)
+		return error_sys(err, -r, "write blob %s", d->job->descriptor.digest_text);
+	if (n == 0)
+		return 0;
+	digest_feed(&d->stream, d->gathered, n);
+	announce(&d->file, d->have, false, false);
+	return 0;
+}
+
+static int gather(struct download *d, const uint8_t *buf, size_t len, struct error *err)
+{
+	bool more = len >= CURL_MAX_WRITE_SIZE;
+	int r = 0;
+
+	while (r == 0 && len > 0) {
+		size_t room = GATHER_SIZE - d->gathered_length, n = len < room ? len : room;
+
+		memcpy(d->gathered + d->gathered_length, buf, n);
+		d->gathered_length += n;
+		d->have += n;
+		buf += n;
+		len -= n;
+		if (d->gathered_length == GATHER_SIZE)
+			r = flush(d, err);
+	}
+	return r == 0 && !more ? flush(d, err) : r;
+}
+
 /* Bytes that we have already (the server ignored the range) are passed over; a gap is an error. */
 static int take_bytes(void *opaque, long status, uint64_t offset, const void *buf, size_t len, struct error *err)
 {
@@ -87,7 +129,6 @@ static int take_bytes(void *opaque, long status, uint64_t offset, const void *bu
 	int r;
 
 	(void)status;
-	d->sink_failed = true;
 	if (offset > d->have)
 		return error_set(err, ERR_SYSTEM, IMAGE_ENETWORK, "blob %s: the server answered with another range",
 			d->job->descriptor.digest_text);
@@ -95,16 +136,10 @@ static int take_bytes(void *opaque, long status, uint64_t offset, const void *bu
 		return error_set(err, ERR_CORRUPT, IMAGE_EDIGEST, "blob %s: longer than the %llu bytes the manifest says",
 			d->job->descriptor.digest_text, (unsigned long long)size);
 	skip = d->have - offset < len ? (size_t)(d->have - offset) : len;
-	buf = (const char *)buf + skip;
-	len -= skip;
-	r = fd_write_all(d->file.fd, buf, len);
+	r = gather(d, (const uint8_t *)buf + skip, len - skip, err);
 	if (r < 0)
-		return error_sys(err, -r, "write blob %s", d->job->descriptor.digest_text);
-	digest_feed(&d->stream, buf, len);
-	d->have += len;
-	announce(&d->file, d->have, false, false);
+		return r;
 	progress_update(d->line, d->have);
-	d->sink_failed = false;
 	return 0;
 }
 
@@ -139,12 +174,16 @@ static int receive(struct connection *c, struct download *d, const char *url, st
 						 .headers = d->have ? range : NULL },
 			.scope = { scope_for(c->arena, d->job->path, "pull") } };
 		struct http_response resp = { 0 };
-		struct error local = { 0 };
+		struct error local = { 0 }, unwritten = { 0 };
 		uint64_t before = d->have;
-		int r;
+		int r, flushed;
 
-		d->sink_failed = false;
-		r = registry_call_once(c, &call, &resp, &local);
+			r = registry_call_once(c, &call, &resp, &local);
+		flushed = flush(d, &unwritten);
+		if (flushed < 0) {
+			r = flushed;
+			local = unwritten;
+		}
 		if (r == 0 && d->have == (uint64_t)desc->size)
 			break;
 		if (r == 0)
@@ -262,9 +301,11 @@ int blob_download(struct connection *c, const struct blob_job *job, struct error
 		d.line = progress_add(label, (uint64_t)desc->size);
 		pthread_mutex_init(&d.file.lock, NULL);
 		pthread_cond_init(&d.file.changed, NULL);
-		r = digest_begin(&d.stream, desc->digest.algorithm);
+		d.gathered = malloc(GATHER_SIZE);
+		r = d.gathered ? digest_begin(&d.stream, desc->digest.algorithm) : -ENOMEM;
 		r = r < 0 ? error_sys(err, ENOMEM, "hash a download") : run(c, &d, err);
 		digest_abort(&d.stream);
+		free(d.gathered);
 		pthread_cond_destroy(&d.file.changed);
 		pthread_mutex_destroy(&d.file.lock);
 		close(d.file.fd);
