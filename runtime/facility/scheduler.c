@@ -148,14 +148,40 @@ static int set_affinity(struct container *c, const struct step *s, struct error 
 	return 0;
 }
 
+/*
+ * The affinity of whoever called the runtime says nothing about the container: all processors that the cgroup allows.
+ * It can only fail where there is nothing to choose from.
+ */
+static int reset_affinity(struct container *c, const struct step *s, struct error *err)
+{
+	unsigned long mask[LIST_MAX / BITS];
+
+	(void)c;
+	(void)s;
+	(void)err;
+	memset(mask, 0xff, sizeof mask);
+	syscall(SYS_sched_setaffinity, 0, sizeof mask, mask);
+	return 0;
+}
+
 int scheduler_plan(struct container *c, struct error *err)
 {
 	const struct config_process *proc = c->process;
 	const struct config_memory_policy *policy = c->config->linux->memory_policy;
+	const struct config_exec_cpu_affinity *affinity =
+		c->mode == CONTAINER_EXEC && proc ? proc->exec_cpu_affinity : NULL;
 	struct plan *p = &c->plan;
 	struct step *s;
 
 	(void)err;
+	if (affinity && affinity->initial && *affinity->initial)
+		plan_add(p, STAGE_HOST, "scheduler", "process.execCPUAffinity.initial", set_affinity, affinity->initial);
+	if (affinity && affinity->final && *affinity->final) {
+		plan_add(p, STAGE_LIMIT, "scheduler", "process.execCPUAffinity.final", set_affinity, affinity->final);
+	} else {
+		s = plan_add(p, STAGE_LIMIT, "scheduler", NULL, reset_affinity, NULL);
+		step_text(p, s, "allow every processor that the cgroup allows");
+	}
 	if (proc && proc->scheduler) {
 		s = plan_add(p, STAGE_LIMIT, "scheduler", "process.scheduler", set_scheduler, proc->scheduler);
 		step_text(p, s, "set the scheduler");
@@ -167,14 +193,6 @@ int scheduler_plan(struct container *c, struct error *err)
 	if (policy) {
 		s = plan_add(p, STAGE_LIMIT, "scheduler", "linux.memoryPolicy", set_memory_policy, policy);
 		step_text(p, s, "set the memory policy");
-	}
-	if (c->mode == CONTAINER_EXEC && proc && proc->exec_cpu_affinity) {
-		if (proc->exec_cpu_affinity->initial)
-			plan_add(p, STAGE_HOST, "scheduler", "process.execCPUAffinity.initial", set_affinity,
-				proc->exec_cpu_affinity->initial);
-		if (proc->exec_cpu_affinity->final)
-			plan_add(p, STAGE_LIMIT, "scheduler", "process.execCPUAffinity.final", set_affinity,
-				proc->exec_cpu_affinity->final);
 	}
 	return 0;
 }

@@ -149,7 +149,7 @@ process_file() { jq ".process | .args = [\"/bin/true\"] | $1" "$BUNDLE/config.js
 
 @test "--cap is ambient too when it is in the container's inheritable set" {
 	config '.process.capabilities |= (.inheritable = ["CAP_NET_RAW","CAP_CHOWN"] | .permitted += ["CAP_CHOWN"]
-		| .bounding += ["CAP_CHOWN"] | .ambient = ["CAP_CHOWN"])'
+		| .bounding += ["CAP_CHOWN","CAP_NET_RAW"] | .ambient = ["CAP_CHOWN"])'
 	started
 	run rt exec --cap CAP_NET_RAW --cap CAP_SYS_CHROOT "$ID" grep ^Cap /proc/self/status </dev/null
 	assert_status 0
