@@ -275,6 +275,22 @@ static int compare(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+int fd_of_path(const char *path)
+{
+	static const char *const dirs[] = { "/dev/fd/", "/proc/self/fd/" };
+
+	for (size_t i = 0; path && i < sizeof dirs / sizeof *dirs; i++) {
+		size_t n = strlen(dirs[i]), digits;
+
+		if (strncmp(path, dirs[i], n) != 0)
+			continue;
+		digits = strspn(path + n, "0123456789");
+		if (digits > 0 && digits < 8 && !path[n + digits])
+			return atoi(path + n);
+	}
+	return -1;
+}
+
 int fd_close_except(unsigned int first, int *keep, size_t count)
 {
 	int r;

@@ -82,6 +82,9 @@ int fd_memory_program(const char *name, const void *elf, size_t len, struct erro
 /* Mark everything from first upwards close-on-exec. */
 int fd_cloexec_from(unsigned int first);
 
+/* N of "/dev/fd/N" or "/proc/self/fd/N", or -1. */
+int fd_of_path(const char *path);
+
 /* Close everything from first upwards but the count descriptors in keep, which is sorted; those below first, -1 among
  * them, do not matter. */
 int fd_close_except(unsigned int first, int *keep, size_t count);

@@ -18,6 +18,7 @@ struct spawn {
 	size_t input_len;
 	int timeout_ms;		  /* ≤ 0: none; then the process group is killed */
 	int stdout_fd, stderr_fd; /* -1: captured, or the caller's */
+	int dir_fd;		  /* working directory; ≤ 0: the caller's */
 	bool capture;		  /* keep the first 4 KiB of what goes nowhere else in `output` */
 	char *output;		  /* set when capture: arena memory */
 };

@@ -225,13 +225,32 @@ static bool wants_help(int argc, char **argv)
 	return false;
 }
 
+/* Descriptors that are arguments: a shell's <(program) is /dev/fd/N. */
+#define FILE_OPTIONS 2
+
+static int compare_ints(const void *a, const void *b)
+{
+	return *(const int *)a - *(const int *)b;
+}
+
+static void named_descriptors(const struct arguments *args, int named[static FILE_OPTIONS + 1])
+{
+	static const char *const options[FILE_OPTIONS] = { "process", "resources" };
+	const char *status = argument(args, "status-fd");
+
+	for (size_t i = 0; i < FILE_OPTIONS; i++)
+		named[i] = fd_of_path(argument(args, options[i]));
+	named[FILE_OPTIONS] = status && strspn(status, "0123456789") == strlen(status) && strlen(status) < 8 ? atoi(status) : -1;
+	qsort(named, FILE_OPTIONS + 1, sizeof *named, compare_ints);
+}
+
 /* What the caller left open and did not ask to be passed on is closed before anything of ours is opened: nobody in a
  * container may find it in a process of ours. */
 static int close_inherited(const struct command *cmd, const struct arguments *args, struct error *err)
 {
 	const char *listen = cmd->enters ? getenv("LISTEN_FDS") : NULL;
 	unsigned int keep = 0;
-	int r = 0;
+	int named[FILE_OPTIONS + 1], r = 0;
 
 	if (cmd->enters)
 		r = argument_number(args, "preserve-fds", 0, PRESERVE_FDS_MAX, &keep, err);
@@ -242,9 +261,9 @@ static int close_inherited(const struct command *cmd, const struct arguments *ar
 	for (unsigned int i = 0; i < keep; i++)
 		if (fcntl(3 + (int)i, F_GETFD) < 0)
 			return error_set(err, ERR_USAGE, EBADF, "--preserve-fds: descriptor %u is not open", 3 + i);
-	if (close_range(3 + keep, ~0u, 0) < 0 && errno != ENOSYS)
-		return error_sys(err, errno, "close inherited descriptors");
-	return 0;
+	named_descriptors(args, named);
+	r = fd_close_except(3 + keep, named, sizeof named / sizeof *named);
+	return r < 0 ? error_sys(err, -r, "close inherited descriptors") : 0;
 }
 
 static int parse_command(struct runtime *rt, const struct command *cmd, int argc, char **argv, struct arguments *args,

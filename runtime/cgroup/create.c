@@ -41,12 +41,13 @@ static int check_unused(const struct hierarchy *h, int dir, struct error *err)
 	if (r > 0) {
 		error_path(err, "linux.cgroupsPath");
 		error_hint(err, "delete the container that uses it, or give this one another linux.cgroupsPath");
-		return error_set(err, ERR_EXISTS, EBUSY, "cgroup %s is in use: there are processes in it", h->m->path);
+		return error_set(err, ERR_EXISTS, EBUSY, "container's cgroup is not empty: there are processes in %s",
+			h->m->path);
 	}
 	if ((cg_read_at(dir, "freezer.state", buf, sizeof buf) > 0 && strcmp(buf, "THAWED") != 0) ||
 		(cg_read_at(dir, "cgroup.freeze", buf, sizeof buf) > 0 && strcmp(buf, "0") != 0)) {
 		error_path(err, "linux.cgroupsPath");
-		return error_set(err, ERR_EXISTS, EBUSY, "cgroup %s exists and is frozen", h->m->path);
+		return error_set(err, ERR_EXISTS, EBUSY, "container's cgroup unexpectedly frozen: %s", h->m->path);
 	}
 	return 0;
 }

@@ -112,8 +112,12 @@ static int open_entry(struct hierarchy *h, const char *sub, struct error *err)
 	sub += strspn(sub, "/");
 	if (*sub) {
 		dir = path_open_beneath(h->m->fd, sub, O_PATH | O_DIRECTORY);
+		/* In runc's words. */
+		if (dir == -EXDEV)
+			return error_set(err, ERR_USAGE, EINVAL, "bad sub cgroup path: %s: it leaves the container's cgroup %s", sub,
+				h->m->path);
 		if (dir < 0)
-			return error_sys(err, -dir, "open cgroup \"%s\" below %s", sub, h->m->path);
+			return error_sys(err, -dir, "adding pid to cgroup %s/%s", h->m->path, sub);
 	}
 	if (h->unified) {
 		h->enter_fd = dir >= 0 ? fd_take(&dir) : h->m->fd;

@@ -133,16 +133,21 @@ int v1_memory(const struct cgroup *cg, const struct hierarchy *h, const struct c
 
 static int write_realtime(const struct hierarchy *h, const struct config_cpu *c, struct error *err)
 {
+	bool runtime = c->realtime_runtime.set && c->realtime_runtime.value;
+	char period[CONVERT_TEXT] = "";
 	int r = 0;
 
 	if (c->realtime_period.set && c->realtime_period.value)
-		r = cg_writef(h, err, "cpu.rt_period_us", "%" PRIu64, c->realtime_period.value);
-	if (r == 0 && c->realtime_runtime.set && c->realtime_runtime.value) {
+		snprintf(period, sizeof period, "%" PRIu64, c->realtime_period.value);
+	/* The runtime must fit into the period at every moment: which of the two comes first depends on what is there. */
+	if (*period && runtime && cg_try_write(h, "cpu.rt_period_us", period) == 0)
+		*period = '\0';
+	if (runtime) {
 		r = cg_writef(h, err, "cpu.rt_runtime_us", "%" PRId64, c->realtime_runtime.value);
 		if (r == -EINVAL)
 			error_hint(err, "every cgroup above it needs at least as much cpu.rt_runtime_us");
 	}
-	return r;
+	return r == 0 && *period ? cg_write(h, "cpu.rt_period_us", period, err) : r;
 }
 
 static int write_bandwidth(const struct hierarchy *h, const struct config_cpu *c, struct error *err)

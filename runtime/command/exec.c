@@ -149,10 +149,14 @@ static int read_process(struct container *c, const struct arguments *args, struc
 
 	if (file && args->operands_count > 1)
 		return error_set(err, ERR_USAGE, EINVAL, "exec: --process and a program exclude one another");
-	if (file)
+	if (file) {
 		r = process_load(AT_FDCWD, file, c->arena, &p, &warnings, err);
-	else
+		/* The caller's own: nobody in the container shall find it in us. */
+		if (fd_of_path(file) >= 3 + (int)c->options.preserve_fds)
+			close(fd_of_path(file));
+	} else {
 		r = process_from_flags(c->arena, c->config, args, &p, err);
+	}
 	if (r < 0)
 		return r;
 	if (argument_switch(args, "tty"))

@@ -38,6 +38,8 @@ static void make_raw(void)
 		return;
 	t = saved;
 	cfmakeraw(&t);
+	/* The container's terminal leaves LF as it is (facility/terminal.c): this one makes CR LF of it. */
+	t.c_oflag |= OPOST;
 	raw = tcsetattr(STDIN_FILENO, TCSANOW, &t) == 0;
 }
 

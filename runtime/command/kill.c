@@ -2,6 +2,9 @@
 /*
  * Theory of operation: a signal for the container's first process, through a
  * pidfd verified by start time, or with --all for every process of its cgroup.
+ * Signal 0 asks whether the process is there.  SIGKILL means the container: when
+ * its first process is not the init of a PID namespace, the kernel leaves the
+ * others alive, so they get theirs through the cgroup.
  * The texts for a dead container are parsed by engines (runtime-facts: "container
  * not running", "no such process").
  */
@@ -14,8 +17,11 @@
 #include <strings.h>
 
 #include "base/fd.h"
+#include "base/procfs.h"
 #include "runtime/command/command.h"
 #include "runtime/command/signals.h"
+
+#define STATUS_MAX 16384
 
 int signal_parse(const char *text)
 {
@@ -24,7 +30,7 @@ int signal_parse(const char *text)
 
 	if (isdigit((unsigned char)*text)) {
 		n = strtol(text, &end, 10);
-		return *end || n < 1 || n >= NSIG ? -1 : (int)n;
+		return *end || n < 0 || n >= NSIG ? -1 : (int)n;
 	}
 	if (strncasecmp(text, "SIG", 3) == 0)
 		text += 3;
@@ -69,6 +75,29 @@ static int kill_first(const struct opened *o, int sig, struct error *err)
 	return r < 0 ? error_sys(err, -r, "send signal %d to process %d", sig, o->state.pid) : 0;
 }
 
+/* Are there processes that do not die with the first one? */
+static bool others_survive(const struct runtime *rt, const struct opened *o)
+{
+	char path[32], *status, *line;
+	struct error none = { 0 };
+	pid_t *pids;
+	size_t n;
+
+	if (o->status == STATUS_STOPPED)
+		return cgroup_pids(o->cgroup, rt->arena, &pids, &n, &none) == 0 && n > 0;
+	snprintf(path, sizeof path, "%d/status", o->state.pid);
+	if (proc_read(o->proc_fd, path, rt->arena, STATUS_MAX, &status, &n, &none) < 0)
+		return false;
+	/* The last number is the one that the process itself sees. */
+	line = strstr(status, "\nNSpid:");
+	if (!line)
+		return false;
+	line += strlen("\nNSpid:");
+	line[strcspn(line, "\n")] = '\0';
+	line = strrchr(line, '\t');
+	return line && strcmp(line, "\t1") != 0;
+}
+
 static int kill_one(struct runtime *rt, const char *id, const struct arguments *args, struct error *err)
 {
 	const char *name = args->operands_count > 1 ? args->operands[1] : "TERM";
@@ -81,7 +110,7 @@ static int kill_one(struct runtime *rt, const char *id, const struct arguments *
 	r = container_open(rt, id, false, &o, err);
 	if (r < 0)
 		return r;
-	if (all && cgroup_exists(o.cgroup))
+	if (cgroup_exists(o.cgroup) && (all || (sig == SIGKILL && others_survive(rt, &o))))
 		r = cgroup_kill(o.cgroup, sig, err);
 	else if (o.status == STATUS_STOPPED)
 		r = not_running(err);

@@ -100,8 +100,8 @@ static void print_json(struct runtime *rt, const struct row *rows, size_t count)
 		json_writer_init(&w, rt->arena, false);
 		json_write_object(&w);
 		json_write_member_string(&w, "id", rows[i].id);
-		json_write_member_string(&w, "status", rows[i].status == STATUS_CREATING ? "creating" : "unknown");
 		json_write_member_i64(&w, "pid", 0);
+		json_write_member_string(&w, "status", rows[i].status == STATUS_CREATING ? "creating" : "unknown");
 		json_write_end_object(&w);
 		printf("%s", json_writer_finish(&w, NULL));
 	}

@@ -285,6 +285,7 @@ static int carry_out(struct work *w, struct error *err)
 static int open_container(struct runtime *rt, const char *id, struct opened *o, struct work *w, struct error *err)
 {
 	struct config_document doc = { 0 };
+	bool own = false;
 	int r = container_open(rt, id, true, o, err);
 
 	if (r == 0 && (o->status == STATUS_STOPPED || o->status == STATUS_CREATING))
@@ -295,8 +296,12 @@ static int open_container(struct runtime *rt, const char *id, struct opened *o, 
 		return r;
 	w->label = mount_label(doc.config, rt->arena);
 	w->namespaces = CLONE_NEWNS;
-	for (size_t i = 0; i < doc.config->linux->namespaces_count; i++)
+	for (size_t i = 0; i < doc.config->linux->namespaces_count; i++) {
 		w->userns |= doc.config->linux->namespaces[i].type == CONFIG_NS_USER;
+		own |= doc.config->linux->namespaces[i].type == CONFIG_NS_MOUNT;
+	}
+	if (!own)
+		return error_set(err, ERR_UNSUPPORTED, ENOTSUP, "container \"%s\" has no mount namespace of its own", id);
 	if (w->userns)
 		w->namespaces |= CLONE_NEWUSER;
 	w->init = state_pidfd(&o->state, o->proc_fd);

@@ -2,7 +2,7 @@
 /*
  * Theory of operation: a configuration to begin with: a shell on a terminal,
  * with few capabilities and a root filesystem that is read-only.  It is the one
- * that `runc spec` is known for, with a cgroup namespace in addition.
+ * that `runc spec` is known for, with a cgroup namespace in addition on cgroup v2.
  *
  * --rootless makes it one for a caller without privileges: a user namespace
  * that maps the caller alone, the caller's network, /sys of the host (a new
@@ -14,8 +14,10 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -114,6 +116,12 @@ static void write_mapping(struct json_writer *w, const char *member, unsigned in
 static void write_linux(struct json_writer *w, bool rootless)
 {
 	static const char *const namespaces[] = { "pid", "network", "ipc", "uts", "mount", "cgroup" };
+	size_t count = sizeof namespaces / sizeof *namespaces;
+	struct statfs st;
+
+	/* As in both peers: with cgroup v1 the container sees its whole path. */
+	if (statfs("/sys/fs/cgroup", &st) == 0 && st.f_type != CGROUP2_SUPER_MAGIC)
+		count--;
 
 	json_write_member_object(w, "linux");
 	if (rootless) {
@@ -130,7 +138,7 @@ static void write_linux(struct json_writer *w, bool rootless)
 		json_write_end_object(w);
 	}
 	json_write_member_array(w, "namespaces");
-	for (size_t i = 0; i < sizeof namespaces / sizeof *namespaces; i++) {
+	for (size_t i = 0; i < count; i++) {
 		const char *type = rootless && strcmp(namespaces[i], "network") == 0 ? "user" : namespaces[i];
 
 		json_write_object(w);

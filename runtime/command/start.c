@@ -62,7 +62,9 @@ static int poststart(struct runtime *rt, const struct opened *o, const char *id,
 		return r;
 	state = state_json(rt->arena, &o->state, STATUS_RUNNING, o->state.pid, false, false);
 	for (size_t i = 0; r == 0 && i < doc.config->hooks->poststart.count; i++) {
-		r = hooks_run_one(&doc.config->hooks->poststart.items[i], "poststart", state, NULL, &output, rt->arena, err);
+		const struct hook_run how = { "poststart", i, state, NULL, -1, output };
+
+		r = hooks_run_one(&doc.config->hooks->poststart.items[i], &how, rt->arena, err);
 		if (r < 0)
 			error_path(err, "hooks.poststart[%zu]", i);
 	}

@@ -65,6 +65,9 @@ static void check_capabilities(struct check *c, const struct config_capabilities
 	if (caps->effective.bits & ~caps->permitted.bits)
 		check_warning(c, check_at(c, "capabilities.effective"),
 			"has capabilities that capabilities.permitted lacks: they cannot be granted");
+	if (caps->inheritable.bits & ~caps->bounding.bits)
+		check_warning(c, check_at(c, "capabilities.inheritable"),
+			"has capabilities that capabilities.bounding lacks: they cannot be granted");
 	if (caps->ambient.bits & ~(caps->permitted.bits & caps->inheritable.bits))
 		check_warning(c, check_at(c, "capabilities.ambient"),
 			"has capabilities that capabilities.permitted or capabilities.inheritable lacks: they cannot "
@@ -101,7 +104,7 @@ static void check_scheduler(struct check *c, const struct config_scheduler *s)
 		check_error(c, check_at(c, "scheduler.nice"), "expected an integer from -20 to 19, found %" PRId32,
 			s->nice);
 	else if (s->nice && s->policy != CONFIG_SCHED_OTHER && s->policy != CONFIG_SCHED_BATCH)
-		check_error(c, check_at(c, "scheduler.nice"), "only SCHED_OTHER and SCHED_BATCH have a nice value");
+		check_warning(c, check_at(c, "scheduler.nice"), "has no effect: only SCHED_OTHER and SCHED_BATCH have a nice value");
 	if (realtime && (s->priority < 1 || s->priority > 99))
 		check_error(c, check_at(c, "scheduler.priority"),
 			"SCHED_FIFO and SCHED_RR need a priority from 1 to 99, found %" PRId32, s->priority);

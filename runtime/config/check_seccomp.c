@@ -41,7 +41,7 @@ static void check_rule(struct check *c, const struct config_seccomp_rule *r, siz
 				c, check_at(c, "linux.seccomp.syscalls[%zu].names[%zu]", i, n), "must not be empty");
 		else if (r->action == CONFIG_SCMP_ACT_NOTIFY && strcmp(r->names[n], "write") == 0)
 			check_error(c, check_at(c, "linux.seccomp.syscalls[%zu].names[%zu]", i, n),
-				"\"write\" cannot have SCMP_ACT_NOTIFY: the runtime needs it to reach the agent");
+				"SCMP_ACT_NOTIFY cannot be used for the write syscall: the runtime needs it to reach the agent");
 	}
 	if (r->errno_ret.set)
 		check_errno(c, check_at(c, "linux.seccomp.syscalls[%zu].errnoRet", i), r->action, &r->errno_ret);

@@ -92,8 +92,15 @@ int process_load(int dirfd, const char *path, struct arena *a, struct config_pro
 	struct json_errors errors = {0};
 	char *text = NULL;
 	size_t len = 0;
-	int r = read_regular(dirfd, path, a, &text, &len, err);
+	int named = fd_of_path(path);
+	struct stat st;
+	int r;
 
+	/* The caller named a descriptor: of a shell's <(program) it is a pipe, and meant to be waited for. */
+	if (named >= 0 && fstat(named, &st) == 0 && S_ISFIFO(st.st_mode))
+		r = read_bounded(named, path, a, &text, &len, err);
+	else
+		r = read_regular(dirfd, path, a, &text, &len, err);
 	if (r < 0)
 		return r;
 	process_parse(text, len, a, out, &errors);

@@ -168,7 +168,7 @@ static int set_capabilities(struct container *c, uint64_t extra, struct error *e
 		return r;
 	permitted = caps->permitted.bits & have;
 	return set_sets((caps->effective.bits & permitted) | (extra & have), permitted | (extra & have),
-		caps->inheritable.bits & have, err);
+		caps->inheritable.bits & caps->bounding.bits & have, err);
 }
 
 static int raise_ambient(const struct config_capabilities *caps, struct error *err)
@@ -226,6 +226,7 @@ static bool keep_groups(const struct config *config)
 static void warn_ungrantable(const struct config_capabilities *caps)
 {
 	uint64_t no_effective = caps->effective.bits & ~caps->permitted.bits;
+	uint64_t no_inheritable = caps->inheritable.bits & ~caps->bounding.bits;
 	uint64_t no_ambient = caps->ambient.bits & ~(caps->permitted.bits & caps->inheritable.bits);
 
 	for (int cap = 0; cap < 64; cap++) {
@@ -233,6 +234,8 @@ static void warn_ungrantable(const struct config_capabilities *caps)
 
 		if (no_effective & (1ull << cap))
 			log_warning("process.capabilities.effective: can't set %s: it is not in the permitted set", name);
+		if (no_inheritable & (1ull << cap))
+			log_warning("process.capabilities.inheritable: can't set %s: it is not in the bounding set", name);
 		if (no_ambient & (1ull << cap))
 			log_warning("process.capabilities.ambient: can't raise ambient capability %s: it is not in the "
 				    "%s set", name, caps->permitted.bits & (1ull << cap) ? "inheritable" : "permitted");

@@ -8,7 +8,8 @@
  *   poststart                 host side, the program runs                     "running"
  *   poststop                  by delete (runtime/plan/destroy.c)              "stopped"
  *
- * A hook without `env` gets none of the runtime's environment; startContainer
+ * The working directory is, as in runc, the bundle on the host side and the root
+ * filesystem for createContainer.  A hook without `env` gets none of the runtime's environment; startContainer
  * hooks, which run inside, get the container's.
  */
 #include <string.h>
@@ -28,12 +29,18 @@ static int run(struct container *c, const struct step *s, struct error *err)
 {
 	const struct hook_step *h = s->data;
 	bool inside = stage_is_container_side(s->stage);
-	const struct hook_output output = { c->hook_stdout_fd, c->hook_stderr_fd };
+	const struct hook_run how = {
+		.name = h->name,
+		.index = (size_t)s->index,
+		.state_json = container_state_json(c, h->status, inside ? getpid() : c->pid),
+		.env = s->stage == STAGE_LAUNCH ? c->envp : NULL,
+		.dir_fd = !inside ? c->bundle_fd : s->stage == STAGE_CONTAINER_HOOK ? c->root_fd : -1,
+		.output = { c->hook_stdout_fd, c->hook_stderr_fd },
+	};
 
 	if (!inside)
 		c->hooks_ran = true;
-	return hooks_run_one(h->hook, h->name, container_state_json(c, h->status, inside ? getpid() : c->pid),
-		s->stage == STAGE_LAUNCH ? c->envp : NULL, &output, c->arena, err);
+	return hooks_run_one(h->hook, &how, c->arena, err);
 }
 
 /* On the host side for all of them: neither the path nor the right to write there need exist in the container. */

@@ -260,10 +260,18 @@ static const char *label_for(const struct container *c, const char *type)
 	return mount_label(c->config, c->arena);
 }
 
+static bool is_there(const struct container *c, const struct mount *mt)
+{
+	_cleanup_fd_ int fd = path_open_in_root(c->root_fd, mt->m->destination, O_PATH);
+
+	return fd >= 0;
+}
+
 static int mount_filesystem(struct container *c, struct mount *mt, struct error *err)
 {
 	const char *type = mt->m->type, *label = label_for(c, type);
 	_cleanup_fd_ int fd = -1, target = -1;
+	bool covers = strcmp(type, "tmpfs") == 0 && is_there(c, mt);
 	uint64_t wanted = mt->o.attr_set;
 	int r;
 
@@ -272,8 +280,9 @@ static int mount_filesystem(struct container *c, struct mount *mt, struct error 
 		return target;
 	if (mount_needs_legacy(&mt->o))
 		return mount_legacy(type, mt->m->source, &mt->o, label, target, err);
-	/* A tmpfs without a mode takes over the mode of the directory it covers. */
-	if (strcmp(type, "tmpfs") == 0) {
+	/* A tmpfs without a mode takes over the mode of the directory it covers; over one that is made here it keeps the
+	 * kernel's, 1777, as with mount(8). */
+	if (covers) {
 		r = mount_inherit_mode(&mt->o, target, c->arena, err);
 		if (r < 0)
 			return r;

@@ -97,11 +97,11 @@ int namespace_plan(struct container *c, struct error *err)
 		if (r < 0)
 			return r;
 	}
-	if (!((c->namespaces | c->joined) & CLONE_NEWNS)) {
+	/* The host's mounts belong to the host's user namespace. */
+	if (container_in_host_mounts(c) && c->userns) {
 		error_path(err, "linux.namespaces");
 		error_hint(err, "add {\"type\": \"mount\"} to linux.namespaces");
-		return error_set(err, ERR_CONFIG, EINVAL,
-			"a mount namespace is required: without one the mounts would be made on the host");
+		return error_set(err, ERR_CONFIG, EINVAL, "a user namespace needs a mount namespace beside it");
 	}
 	s = plan_add(p, STAGE_CLONE, "namespace", "linux.namespaces", NULL, NULL);
 	if (p->explain) {

@@ -218,13 +218,23 @@ static int execute(struct container *c, const struct step *s, struct error *err)
 		return error_sys(err, errno, "report to the runtime");
 	execve(c->exec_path, (char *const *)p->argv, (char *const *)c->envp);
 	e = errno;
-	return exec_error(p->argv[0], e, err);
+	return exec_failed(p->argv[0], e, err);
+}
+
+static void drop_entry(const char **env, const char *entry)
+{
+	while (*env != entry)
+		env++;
+	do
+		env[0] = env[1];
+	while (*env++);
 }
 
 /* The configuration's environment, the last of two equal names winning, with room for HOME. */
 static int build_environment(struct container *c, struct process *p, struct error *err)
 {
 	const struct config_process *proc = c->process;
+	const char *home;
 	size_t n = 0;
 
 	c->envp = arena_array(c->arena, const char *, proc->env_count + 5);
@@ -247,6 +257,7 @@ static int build_environment(struct container *c, struct process *p, struct erro
 		if (k == n)
 			n++;
 	}
+	home = getenv_in(c->envp, "HOME");
 	if (c->options.listen_fds) {
 		const char *names = getenv("LISTEN_FDNAMES");
 
@@ -255,7 +266,10 @@ static int build_environment(struct container *c, struct process *p, struct erro
 		if (names)
 			c->envp[n++] = arena_printf(c->arena, "LISTEN_FDNAMES=%s", names);
 	}
-	p->need_home = !getenv_in(c->envp, "HOME");
+	/* As runc has it: an empty one does not count, and engines pass one. */
+	p->need_home = !home || !*home;
+	if (home && !*home)
+		drop_entry(c->envp, home - strlen("HOME="));
 	return 0;
 }
 

@@ -9,6 +9,10 @@
  * When all mounts are in place pivot_root(".", ".") swaps it with the old root,
  * which is then detached; no directory for the old root is needed.
  *
+ * Without a mount namespace all of this happens among the host's mounts: nothing
+ * of theirs is changed, the clone is private, chroot takes the place of the pivot,
+ * and delete detaches the clone.
+ *
  * With a user namespace the container side may not be able to reach the
  * bundle, so the host side makes the clone (open_tree(2)), which can be attached
  * in any mount namespace.
@@ -26,6 +30,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "runtime/facility/facility.h"
+#include "runtime/plan/root_mount.h"
 
 static const struct {
 	unsigned long flag;
@@ -130,7 +135,7 @@ static int attach(struct container *c, const struct step *s, struct error *err)
 		return error_set(err, ERR_SYSTEM, ESTALE, "the root filesystem %s was replaced during set-up", c->rootfs);
 	if (dir < 0)
 		return error_sys(err, errno, "open the root filesystem %s", c->rootfs);
-	if (wants_shared(c)) {
+	if (wants_shared(c) && !container_in_host_mounts(c)) {
 		r = make_parent_private(dir, c->rootfs, err);
 		if (r < 0)
 			return r;
@@ -141,6 +146,20 @@ static int attach(struct container *c, const struct step *s, struct error *err)
 	if (move_mount(tree, "", dir, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
 		return error_sys(err, errno, "attach the root filesystem %s", c->rootfs);
 	c->root_fd = fd_take(&tree);
+	/* On a shared mount it has become shared too: what is mounted in it later must not appear anywhere else. */
+	if (container_in_host_mounts(c)) {
+		r = set_attr(c->root_fd, true, 0, MS_PRIVATE);
+		if (r < 0)
+			return error_sys(err, -r, "isolate the mount of the root filesystem %s", c->rootfs);
+	}
+	return 0;
+}
+
+static int change_root(struct container *c, const struct step *s, struct error *err)
+{
+	(void)s;
+	if (fchdir(c->root_fd) < 0 || chroot(".") < 0 || chdir("/") < 0)
+		return error_sys(err, errno, "change the root directory");
 	return 0;
 }
 
@@ -240,11 +259,22 @@ int rootfs_plan(struct container *c, struct error *err)
 		return r;
 	s = plan_add(p, STAGE_HOST, "rootfs", "root.path", open_source, NULL);
 	step_text(p, s, "open the root filesystem %s", c->rootfs);
-	s = plan_add(p, STAGE_ROOT, "rootfs", "linux.rootfsPropagation", isolate, NULL);
-	step_text(p, s, "stop sharing the mounts of the new mount namespace");
+	if (!container_in_host_mounts(c)) {
+		s = plan_add(p, STAGE_ROOT, "rootfs", "linux.rootfsPropagation", isolate, NULL);
+		step_text(p, s, "stop sharing the mounts of the new mount namespace");
+	}
 	s = plan_add(p, STAGE_ROOT, "rootfs", "root.path", attach, NULL);
 	step_text(p, s, "make %s a mount of its own", c->rootfs);
-	if (c->options.no_pivot) {
+	if (container_in_host_mounts(c)) {
+		r = root_mount_undo_arg(c->root_source_fd, c->rootfs, c->arena, &s->undo_arg, err);
+		if (r < 0)
+			return r;
+		s->undo = "root";
+		if (c->mode != CONTAINER_EXPLAIN)
+			log_warning("linux.namespaces has no mount namespace: the container is among the host's mounts");
+		s = plan_add(p, STAGE_PIVOT, "rootfs", "root.path", change_root, NULL);
+		step_text(p, s, "change the root directory");
+	} else if (c->options.no_pivot) {
 		if (c->mode != CONTAINER_EXPLAIN)
 			log_warning("--no-pivot: the host's root stays reachable for a process that can leave a chroot");
 		s = plan_add(p, STAGE_PIVOT, "rootfs", "root.path", move_to_root, NULL);

@@ -8,8 +8,8 @@
  * A CPU mask that the caller was given (a pinned service, taskset) is its own
  * affair: since Linux 6.2 it would outlive the way into the container's cgroup,
  * so the process asks for every CPU and the cgroup alone decides.  With
- * execCPUAffinity the configuration has the word; without "final" the kernel
- * (runtime-spec, "execCPUAffinity").
+ * execCPUAffinity.final the configuration has the word (runtime-spec,
+ * "execCPUAffinity").
  */
 #include <ctype.h>
 #include <errno.h>
@@ -154,10 +154,10 @@ static int set_affinity(struct container *c, const struct step *s, struct error 
 	return 0;
 }
 
-/* Best effort: the cgroup's set is what the kernel makes of it. */
+/* It can only fail where there is nothing to choose from. */
 static int reset_affinity(struct container *c, const struct step *s, struct error *err)
 {
-	unsigned long mask[8192 / BITS];
+	unsigned long mask[LIST_MAX / BITS];
 
 	(void)c;
 	(void)s;
@@ -171,13 +171,19 @@ int scheduler_plan(struct container *c, struct error *err)
 {
 	const struct config_process *proc = c->process;
 	const struct config_memory_policy *policy = c->config->linux->memory_policy;
+	const struct config_exec_cpu_affinity *affinity =
+		c->mode == CONTAINER_EXEC && proc ? proc->exec_cpu_affinity : NULL;
 	struct plan *p = &c->plan;
 	struct step *s;
 
 	(void)err;
-	if (proc && !(c->mode == CONTAINER_EXEC && proc->exec_cpu_affinity)) {
-		s = plan_add(p, STAGE_LIMIT, "scheduler", "process", reset_affinity, NULL);
-		step_text(p, s, "run on every CPU that the cgroup has");
+	if (affinity && affinity->initial && *affinity->initial)
+		plan_add(p, STAGE_HOST, "scheduler", "process.execCPUAffinity.initial", set_affinity, affinity->initial);
+	if (affinity && affinity->final && *affinity->final) {
+		plan_add(p, STAGE_LIMIT, "scheduler", "process.execCPUAffinity.final", set_affinity, affinity->final);
+	} else {
+		s = plan_add(p, STAGE_LIMIT, "scheduler", NULL, reset_affinity, NULL);
+		step_text(p, s, "allow every processor that the cgroup allows");
 	}
 	if (proc && proc->scheduler) {
 		s = plan_add(p, STAGE_LIMIT, "scheduler", "process.scheduler", set_scheduler, proc->scheduler);
@@ -190,14 +196,6 @@ int scheduler_plan(struct container *c, struct error *err)
 	if (policy) {
 		s = plan_add(p, STAGE_LIMIT, "scheduler", "linux.memoryPolicy", set_memory_policy, policy);
 		step_text(p, s, "set the memory policy");
-	}
-	if (c->mode == CONTAINER_EXEC && proc && proc->exec_cpu_affinity) {
-		if (proc->exec_cpu_affinity->initial)
-			plan_add(p, STAGE_HOST, "scheduler", "process.execCPUAffinity.initial", set_affinity,
-				proc->exec_cpu_affinity->initial);
-		if (proc->exec_cpu_affinity->final)
-			plan_add(p, STAGE_LIMIT, "scheduler", "process.execCPUAffinity.final", set_affinity,
-				proc->exec_cpu_affinity->final);
 	}
 	return 0;
 }

@@ -7,6 +7,7 @@
  *
  *   without noNewPrivileges  STAGE_SECCOMP: loading needs CAP_SYS_ADMIN, which the last step of that stage drops
  *   with noNewPrivileges     STAGE_LAUNCH: as late as possible, so that the profile need not allow what we do ourselves
+ *   with startContainer hooks STAGE_SECCOMP in both cases: they are programs of the container's
  *   with SCMP_ACT_NOTIFY     STAGE_SECCOMP in both cases: the agent was reached at create, and a create that cannot
  *                            hand the listener over must fail (seccomp_notify.c)
  *
@@ -149,9 +150,11 @@ int seccomp_plan(struct container *c, struct error *err)
 	static const struct config_seccomp nothing;
 	const struct config_seccomp *p = c->config->linux->seccomp;
 	struct plan *plan = &c->plan;
+	const struct config_hooks *hooks = c->config->hooks;
 	const char *fail;
 	struct filter *f;
 	struct step *s;
+	bool late;
 	int raw;
 
 	if (!c->process)
@@ -187,8 +190,8 @@ int seccomp_plan(struct container *c, struct error *err)
 		s = plan_add(plan, STAGE_MAP, "seccomp", "linux.seccomp.listenerPath", leave_agent, f);
 		step_text(plan, s, "leave the connection to the agent to the container's process");
 	}
-	s = plan_add(plan, c->process->no_new_privileges && !f->notifies ? STAGE_LAUNCH : STAGE_SECCOMP, "seccomp",
-		"linux.seccomp", load_step, f);
+	late = c->process->no_new_privileges && !f->notifies && !(hooks && hooks->start_container.count);
+	s = plan_add(plan, late ? STAGE_LAUNCH : STAGE_SECCOMP, "seccomp", "linux.seccomp", load_step, f);
 	step_text(plan, s, "load the system call filter%s", f->notifies ? " and hand its listener to the agent" : "");
 	return 0;
 }

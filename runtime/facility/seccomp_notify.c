@@ -73,7 +73,7 @@ int seccomp_notify_connect(struct container *c, struct seccomp_notify *n, struct
 	if (c->agent_fd < 0) {
 		r = c->agent_fd;
 		error_hint(err, "the seccomp agent must listen on linux.seccomp.listenerPath");
-		return r;
+		return error_wrap(err, "failed to connect with seccomp agent");
 	}
 	setsockopt(c->agent_fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof timeout);
 	return 0;

@@ -65,6 +65,18 @@ static int open_master(struct container *c, struct error *err)
 	return fd < 0 ? error_sys(err, errno, "open the container's /dev/pts/ptmx") : fd;
 }
 
+/* What we copy to the caller's stdout has the program's own new lines: a terminal there adds the carriage returns, a
+ * file or a pipe must not get them. */
+static int keep_newlines(int master, struct error *err)
+{
+	struct termios t;
+
+	if (tcgetattr(master, &t) < 0)
+		return error_sys(err, errno, "read the terminal's settings");
+	t.c_oflag &= ~(tcflag_t)ONLCR;
+	return tcsetattr(master, TCSANOW, &t) < 0 ? error_sys(err, errno, "change the terminal's settings") : 0;
+}
+
 static int open_pair(struct container *c, const struct step *s, struct error *err)
 {
 	_cleanup_fd_ int master = open_master(c, err);
@@ -86,6 +98,9 @@ static int open_pair(struct container *c, const struct step *s, struct error *er
 		if (ioctl(master, TIOCSWINSZ, &size) < 0)
 			return error_sys(err, errno, "set the terminal's size");
 	}
+	r = c->options.console_socket ? 0 : keep_newlines(master, err);
+	if (r < 0)
+		return r;
 	snprintf(name, sizeof name, "/dev/pts/%u", number);
 	r = fd_send(c->console_socket_fd, master, name, strlen(name) + 1);
 	if (r < 0)

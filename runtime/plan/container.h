@@ -2,6 +2,7 @@
 #ifndef OCI_RT_RUNTIME_PLAN_CONTAINER_H
 #define OCI_RT_RUNTIME_PLAN_CONTAINER_H
 
+#include <sched.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -117,6 +118,12 @@ struct container {
 		.console_fd = -1, .terminal_master_fd = -1, .launcher_fd = -1,                                   \
 		.namespace_fd = { -1, -1, -1, -1, -1, -1, -1, -1, -1 }                                                 \
 	}
+
+/* No mount namespace of its own: what it mounts is mounted on the host. */
+static inline bool container_in_host_mounts(const struct container *c)
+{
+	return !((c->namespaces | c->joined) & CLONE_NEWNS);
+}
 
 /* Does the program run with a system call filter: linux.seccomp, or a compiled one (crun)? */
 #define SECCOMP_RAW_ANNOTATION "run.oci.seccomp_bpf_data"

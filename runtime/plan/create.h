@@ -29,6 +29,8 @@ int container_create(struct container *c, struct error *err);
 
 /* Word the errno of an execve: texts that engines compare. */
 int exec_error(const char *name, int e, struct error *err);
+/* The same of a program that was found before. */
+int exec_failed(const char *name, int e, struct error *err);
 
 /* The name (proc_pid_comm(5)) of a process of ours before it executed another program. */
 #define PROOF_NAME "oci-rt:init"

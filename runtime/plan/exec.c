@@ -72,6 +72,9 @@ static int enter(struct container *c, struct error *err)
 			return error_set(err, ERR_NOT_RUNNING, ESRCH, "container not running: no such process");
 		return error_sys(err, errno, "enter the container's namespaces");
 	}
+	/* Among the host's mounts the container is where its root directory is. */
+	if (c->root_fd >= 0 && (fchdir(c->root_fd) < 0 || chroot(".") < 0))
+		return error_sys(err, errno, "enter the container's root directory");
 	r = plan_run_stage(c, STAGE_CGROUP_NAMESPACE, err);
 	if (r == 0)
 		r = plan_run_stage(c, STAGE_CGROUP, err);
@@ -104,14 +107,28 @@ static int follow(struct container *c, struct error *err)
 	return r;
 }
 
-static bool has_cgroup_namespace(const struct container *c)
+static bool has_namespace(const struct container *c, enum config_namespace_type type)
 {
 	const struct config_linux *l = c->config->linux;
 
 	for (size_t i = 0; i < l->namespaces_count; i++)
-		if (l->namespaces[i].type == CONFIG_NS_CGROUP)
+		if (l->namespaces[i].type == type)
 			return true;
 	return false;
+}
+
+static int open_root(struct container *c, int init_pidfd, pid_t init, struct error *err)
+{
+	char path[32];
+
+	if (has_namespace(c, CONFIG_NS_MOUNT))
+		return 0;
+	snprintf(path, sizeof path, "%d/root", init);
+	c->root_fd = openat(c->proc_fd, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	/* It was that of our process when that lives now. */
+	if (fd_pidfd_signal(init_pidfd, 0) < 0)
+		return error_set(err, ERR_NOT_RUNNING, ESRCH, "container not running: no such process");
+	return c->root_fd < 0 ? error_sys(err, errno, "open the container's root directory") : 0;
 }
 
 int container_exec(struct container *c, int init_pidfd, pid_t init, struct error *err)
@@ -119,7 +136,9 @@ int container_exec(struct container *c, int init_pidfd, pid_t init, struct error
 	int sync[2] = { -1, -1 }, proof[2] = { -1, -1 }, r;
 
 	signal(SIGPIPE, SIG_IGN);
-	r = plan_run_stage(c, STAGE_HOST, err);
+	r = open_root(c, init_pidfd, init, err);
+	if (r == 0)
+		r = plan_run_stage(c, STAGE_HOST, err);
 	if (r == 0)
 		r = container_open_publication(c, err);
 	if (r < 0)
@@ -130,7 +149,7 @@ int container_exec(struct container *c, int init_pidfd, pid_t init, struct error
 	}
 	c->init_pidfd = init_pidfd;
 	c->init_namespaces = has_other_clocks(c, init) ? CLONE_NEWTIME : 0;
-	c->namespace_fd[CONFIG_NS_CGROUP] = has_cgroup_namespace(c) ? init_pidfd : -1;
+	c->namespace_fd[CONFIG_NS_CGROUP] = has_namespace(c, CONFIG_NS_CGROUP) ? init_pidfd : -1;
 	c->sync_fd = sync[1];
 	c->proof_fd = proof[1];
 	r = clone_process(c, init, err);

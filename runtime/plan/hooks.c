@@ -52,18 +52,18 @@ void hooks_output_close(struct hook_output *output)
 	*output = HOOK_OUTPUT_NONE;
 }
 
-int hooks_run_one(const struct config_hook *hook, const char *name, const char *state_json, const char *const *env,
-	const struct hook_output *output, struct arena *a, struct error *err)
+int hooks_run_one(const struct config_hook *hook, const struct hook_run *how, struct arena *a, struct error *err)
 {
 	struct spawn s = {
 		.path = hook->path,
 		.argv = hook->args_count ? with_null(a, hook->args, hook->args_count) : NULL,
-		.envp = hook->env_set ? with_null(a, hook->env, hook->env_count) : env,
-		.input = state_json,
-		.input_len = strlen(state_json),
+		.envp = hook->env_set ? with_null(a, hook->env, hook->env_count) : how->env,
+		.input = how->state_json,
+		.input_len = strlen(how->state_json),
 		.capture = true,
-		.stdout_fd = output->out,
-		.stderr_fd = output->err,
+		.stdout_fd = how->output.out,
+		.stderr_fd = how->output.err,
+		.dir_fd = how->dir_fd,
 	};
 	char text[64];
 	int status, r;
@@ -74,13 +74,13 @@ int hooks_run_one(const struct config_hook *hook, const char *name, const char *
 	if (r < 0) {
 		if (err->code != ERR_TIMEOUT)
 			err->code = ERR_HOOK;
-		return error_wrap(err, "%s hook", name);
+		return error_wrap(err, "error running %s hook #%zu", how->name, how->index);
 	}
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		return 0;
 	s.output[strcspn(s.output, "\n")] = '\0';
-	return error_set(err, ERR_HOOK, EIO, "%s hook %s failed: %s%s%s", name, hook->path, spawn_status_text(status, text),
-		s.output[0] ? ", it said: " : "", s.output);
+	return error_set(err, ERR_HOOK, EIO, "error running %s hook #%zu: %s: %s%s%s", how->name, how->index, hook->path,
+		spawn_status_text(status, text), s.output[0] ? ", it said: " : "", s.output);
 }
 
 void hooks_run_poststop(const struct config *config, const char *state_json, struct arena *a)
@@ -93,8 +93,10 @@ void hooks_run_poststop(const struct config *config, const char *state_json, str
 	if (hooks_output_open(config, &output, &err) < 0)
 		log_warning("poststop hooks: %s", err.msg);
 	for (size_t i = 0; i < config->hooks->poststop.count; i++) {
+		const struct hook_run how = { "poststop", i, state_json, NULL, -1, output };
+
 		error_clear(&err);
-		if (hooks_run_one(&config->hooks->poststop.items[i], "poststop", state_json, NULL, &output, a, &err) < 0)
+		if (hooks_run_one(&config->hooks->poststop.items[i], &how, a, &err) < 0)
 			log_warning("hooks.poststop[%zu]: %s", i, err.msg);
 	}
 	hooks_output_close(&output);

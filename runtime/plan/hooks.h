@@ -16,11 +16,19 @@ struct hook_output {
 int hooks_output_open(const struct config *config, struct hook_output *output, struct error *err);
 void hooks_output_close(struct hook_output *output);
 
+/* Which hook, and what it is run with. */
+struct hook_run {
+	const char *name; /* "createRuntime" */
+	size_t index;
+	const char *state_json;
+	const char *const *env; /* what an absent `env` means, NULL: empty */
+	int dir_fd;		/* its working directory; ≤ 0: ours */
+	struct hook_output output;
+};
+
 /* Run one hook (runtime-spec, "POSIX-platform Hooks"): the state on stdin, only its own environment, killed with its
- * process group when its timeout is over.  name: "createRuntime".  env: what an absent `env` means, NULL: empty.
- * A non-zero exit status is an error with the end of the hook's output. */
-int hooks_run_one(const struct config_hook *hook, const char *name, const char *state_json, const char *const *env,
-	const struct hook_output *output, struct arena *a, struct error *err);
+ * process group when its timeout is over.  A non-zero exit status is an error with the end of the hook's output. */
+int hooks_run_one(const struct config_hook *hook, const struct hook_run *how, struct arena *a, struct error *err);
 
 /* poststop hooks: failures are warnings and the next one runs all the same. */
 void hooks_run_poststop(const struct config *config, const char *state_json, struct arena *a);

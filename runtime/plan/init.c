@@ -40,6 +40,26 @@ static int reset_signals(struct error *err)
 	return 0;
 }
 
+static void end(int sig)
+{
+	_exit(128 + sig);
+}
+
+/*
+ * A created container can be killed by more than SIGKILL: the kernel takes no signal for a first process of a PID
+ * namespace that has no handler.  execve resets them.
+ */
+static int die_of_signals(struct error *err)
+{
+	static const int fatal[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGALRM, SIGUSR1, SIGUSR2 };
+	struct sigaction action = { .sa_handler = end };
+
+	for (size_t i = 0; getpid() == 1 && i < sizeof fatal / sizeof *fatal; i++)
+		if (sigaction(fatal[i], &action, NULL) < 0)
+			return error_sys(err, errno, "handle signal %d", fatal[i]);
+	return 0;
+}
+
 static int set_up(struct container *c, struct error *err)
 {
 	int r = 0;
@@ -73,6 +93,8 @@ static int set_up(struct container *c, struct error *err)
 		r = error_sys(err, errno, "name the process");
 	if (r == 0 && prctl(PR_SET_PDEATHSIG, 0) < 0)
 		r = error_sys(err, errno, "outlive the runtime");
+	if (r == 0)
+		r = die_of_signals(err);
 	if (r == 0)
 		r = plan_run_stage(c, STAGE_SECCOMP, err);
 	/* While it waits nothing of the host is open but the pipes it waits on.  A filter may forbid close(): then the

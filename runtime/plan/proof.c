@@ -25,6 +25,16 @@ int exec_error(const char *name, int e, struct error *err)
 	}
 }
 
+int exec_failed(const char *name, int e, struct error *err)
+{
+	if (e == ENOENT) {
+		/* It was there, and executable, when it was looked up. */
+		error_hint(err, "its interpreter or dynamic loader is missing");
+		return error_set(err, ERR_EXEC_NOT_FOUND, e, "exec %s: no such file or directory", name);
+	}
+	return exec_error(name, e, err);
+}
+
 /* Did the process end before it was the program?  The launcher's name is the kernel's choice: that of its file, or the
  * number of its descriptor. */
 static bool died_early(int proc_fd, pid_t pid)
@@ -55,7 +65,7 @@ int container_proof(int proof_fd, int proc_fd, pid_t pid, struct error *err)
 	}
 	if (n >= 1 + (ssize_t)sizeof errnum && *p == PROOF_ERRNO) {
 		memcpy(&errnum, p + 1, sizeof errnum);
-		return exec_error(p + 1 + sizeof errnum, errnum, err);
+		return exec_failed(p + 1 + sizeof errnum, errnum, err);
 	}
 	if (n == 1 + (ssize_t)sizeof *err && *p == PROOF_ERROR) {
 		memcpy(err, p + 1, sizeof *err);

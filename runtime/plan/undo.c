@@ -10,6 +10,7 @@
 
 #include "runtime/cgroup/cgroup.h"
 #include "runtime/plan/resctrl.h"
+#include "runtime/plan/root_mount.h"
 #include "runtime/state/journal.h"
 
 static const struct {
@@ -19,6 +20,7 @@ static const struct {
 	{ "cgroup", cgroup_undo },
 	{ "scope", cgroup_undo_scope },
 	{ "resctrl", resctrl_undo },
+	{ "root", root_mount_undo },
 };
 
 int undo_record(struct container *c, struct error *err)

@@ -103,8 +103,8 @@ const char *state_json(struct arena *a, const struct state *s, enum status statu
 	json_write_object(&w);
 	json_write_member_string(&w, "ociVersion", s->oci_version);
 	json_write_member_string(&w, "id", s->id);
-	json_write_member_string(&w, "status", status_name(status));
 	json_write_member_i64(&w, "pid", status == STATUS_STOPPED ? 0 : pid);
+	json_write_member_string(&w, "status", status_name(status));
 	json_write_member_string(&w, "bundle", s->bundle);
 	if (extended) {
 		json_write_member_string(&w, "rootfs", s->rootfs);

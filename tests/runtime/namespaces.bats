@@ -40,13 +40,41 @@ set_namespace() {
 	for n in pid net ipc uts cgroup user time; do assert_line "$n $(ns "$n")"; done
 }
 
-@test "without a mount namespace nothing of the host's mounts may change" {
+@test "without a mount namespace the host's is inherited, and delete leaves its mounts as they were" {
 	config '.linux.namespaces |= map(select(.type != "mount"))'
 	local before
-	before=$(grep -c . /proc/self/mountinfo)
-	run rt run --bundle "$BUNDLE" "$ID" </dev/null
+	before=$(cut -d' ' -f1-7 /proc/self/mountinfo)
+	inside_ok 'readlink /proc/self/ns/mnt; ls /; cat /proc/sys/kernel/hostname; ! ls -d /proc/1/root/nowhere'
+	assert_line "$(ns mnt)"
+	assert_line testbox
+	refute_line boot
+	assert_eq "$(cut -d' ' -f1-7 /proc/self/mountinfo)" "$before" 'mounts of the host'
+	started sleep 600
+	in_exec sh -c 'readlink /proc/self/ns/mnt; echo here >/from-exec; pwd'
+	assert_status 0
+	assert_line "$(ns mnt)"
+	assert_line /
+	assert_eq "$(cat "$BUNDLE/rootfs/from-exec")" here
+	run rt mounts add "$ID" "$BUNDLE/config.json"
+	assert_fails 'no mount namespace of its own'
+	rt delete --force "$ID"
+	assert_eq "$(cut -d' ' -f1-7 /proc/self/mountinfo)" "$before" 'mounts of the host'
+}
+
+@test "a failing create without a mount namespace leaves no mount" {
+	local before
+	before=$(cut -d' ' -f1-7 /proc/self/mountinfo)
+	config '.linux.namespaces |= map(select(.type != "mount")) | .process.args = ["/nowhere"]'
+	run rt create --bundle "$BUNDLE" "$ID" </dev/null
 	assert_fails
-	assert_eq "$(grep -c . /proc/self/mountinfo)" "$before" 'number of host mounts'
+	assert_eq "$(cut -d' ' -f1-7 /proc/self/mountinfo)" "$before" 'mounts of the host'
+}
+
+@test "a user namespace without a mount namespace is an error" {
+	config '.linux.namespaces |= (map(select(.type != "mount")) + [{"type": "user"}])
+		| .linux.uidMappings = [{"containerID": 0, "hostID": 100000, "size": 10}] | .linux.gidMappings = .linux.uidMappings'
+	run rt run --bundle "$BUNDLE" "$ID" </dev/null
+	assert_fails 'needs a mount namespace'
 }
 
 @test "a namespace with a path is joined: network, ipc, uts, cgroup" {
