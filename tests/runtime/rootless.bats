@@ -69,6 +69,7 @@ ranges='.linux.uidMappings = [{containerID: 0, hostID: 1000, size: 1}, {containe
 
 @test "create, start, exec, ps, kill and delete by an unprivileged user" {
 	home
+	config '.process.oomScoreAdj = 77'
 	args sleep 600
 	urt create --bundle "$BUNDLE" c </dev/null >/dev/null 2>&1 3>&-
 	urt start c
@@ -79,6 +80,8 @@ ranges='.linux.uidMappings = [{containerID: 0, hostID: 1000, size: 1}, {containe
 	assert_match '^ *0 +1000 +1$'
 	run urt exec c sh -c 'exit 9'
 	assert_status 9
+	run urt exec c cat /proc/self/oom_score_adj
+	assert_output 77
 	run urt ps --format json c
 	assert_eq "$output" "[$(urt state c | jq -r .pid)]"
 	urt kill c KILL
