@@ -184,6 +184,19 @@ ranges='.linux.uidMappings = [{containerID: 0, hostID: 1000, size: 1}, {containe
 	assert_match '^boottime +1000000 +0$'
 }
 
+@test "a new time namespace on a kernel whose execve does not enter it is an error that says so" {
+	[ -e /proc/self/ns/time ] || skip 'the kernel has no time namespaces'
+	home
+	config '.linux.namespaces += [{"type": "time"}] | .process.args = ["true"]'
+	# the version is what uname(2) says, and that a process may choose
+	need_command setarch
+	run as_user setarch "$(uname -m)" --uname-2.6 "$HOME_DIR/rt" run --bundle "$BUNDLE" c </dev/null
+	assert_status 1
+	assert_has 'needs Linux 6.2, this is 2.6'
+	assert_has linux.namespaces
+	[ ! -e "$HOME_DIR/run/oci-rt/c" ] || fail 'the state is still there'
+}
+
 # ------------------------------------------------ with delegation: systemd's user instance
 
 delegated() {
