@@ -3,7 +3,9 @@
  * Theory of operation: process.oomScoreAdj.  Absent: left as inherited.  The
  * process writes it about itself through the host's verified /proc, which costs
  * no hop; with a user namespace the host side does, because the process has no
- * privilege there any more.
+ * privilege there any more.  A caller without privileges may not write about a
+ * process that is hidden, as that of exec is from its way into the container on,
+ * so there it is written just before.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -31,12 +33,15 @@ static int set(struct container *c, const struct step *s, struct error *err)
 
 int oom_plan(struct container *c, struct error *err)
 {
+	enum stage stage = c->userns ? STAGE_MAP : STAGE_JOIN;
 	struct step *s;
 
 	(void)err;
 	if (!c->process || !c->process->oom_score_adj.set)
 		return 0;
-	s = plan_add(&c->plan, c->userns ? STAGE_MAP : STAGE_JOIN, "oom", "process.oomScoreAdj", set, NULL);
+	if (c->mode == CONTAINER_EXEC && c->rt->rootless)
+		stage = STAGE_CLONE;
+	s = plan_add(&c->plan, stage, "oom", "process.oomScoreAdj", set, NULL);
 	step_text(&c->plan, s, "set the out-of-memory score adjustment to %d", (int)c->process->oom_score_adj.value);
 	return 0;
 }

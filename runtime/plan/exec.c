@@ -65,6 +65,9 @@ static int enter(struct container *c, struct error *err)
 		flags |= (int)namespace_flag(l->namespaces[i].type);
 	/* The cgroup facility enters the cgroup namespace, when the process is in its cgroups. */
 	flags = (flags & ~(CLONE_NEWCGROUP | CLONE_NEWTIME)) | (int)c->init_namespaces;
+	r = plan_run_stage(c, STAGE_CLONE, err);
+	if (r < 0)
+		return r;
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
 		return error_sys(err, errno, "hide the process");
 	if (flags && setns(c->init_pidfd, flags) < 0) {

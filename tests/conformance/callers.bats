@@ -103,7 +103,7 @@ process_file() {
 
 @test "go-runc: run, as BuildKit does it" {
 	args /bin/sh -c 'echo built; exit 3'
-	run "$OCI_RT" "${PREFIX[@]}" run --bundle "$BUNDLE" --keep "$ID" </dev/null
+	run "$OCI_RT" "${PREFIX[@]}" run --bundle "$BUNDLE" --no-subreaper --keep "$ID" </dev/null
 	assert_status 3
 	assert_line built
 	assert_eq "$(status_of)" stopped

@@ -142,6 +142,16 @@ user_namespace() {
 	END
 }
 
+@test "without intelRdt no step has to do with resctrl" {
+	run rt plan "$BUNDLE/"
+	assert_status 0
+	refute_match 'resctrl|intel_rdt|intelRdt'
+	config '.linux.intelRdt = {"l3CacheSchema": "L3:0=f"}'
+	# where there is none the plan is an error that names it; where there is, a step
+	run rt plan "$BUNDLE/"
+	assert_match 'resctrl|intel_rdt|intelRdt'
+}
+
 @test "intelRdt without resctrl is an error" {
 	! grep -q ' - resctrl ' /proc/self/mountinfo || skip 'resctrl is mounted here'
 	config '.linux.intelRdt = {"l3CacheSchema": "L3:0=f"}'

@@ -306,6 +306,7 @@ four
 }
 
 @test "exec in a container without some namespaces" {
+	need_root
 	config '.linux.namespaces = [{"type": "mount"}] | del(.hostname)'
 	started
 	in_exec readlink /proc/self/ns/net

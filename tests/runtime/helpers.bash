@@ -11,6 +11,9 @@
 #              OCI_PROBE    tests/lib/probe.c, compiled (default: compiled here)
 #              OCI_RT_TEST_LONG=1   the long forms of some tests
 #              OCI_RT_TEST_MANAGER=systemd   cgroups are systemd's scopes
+#
+# Called by an ordinary user, every container has a user namespace whose root is that user (others by his ranges in
+# /etc/subuid), and its cgroup below the caller's own, which must be delegated; what only root can prepare is skipped.
 
 bats_require_minimum_version 1.5.0
 
@@ -29,6 +32,21 @@ PATH=$PATH:/usr/sbin:/sbin
 
 MANAGER=()
 if [ "${OCI_RT_TEST_MANAGER:-}" = systemd ]; then MANAGER=(--systemd-cgroup); fi
+
+ROOTLESS=
+if [ "$(id -u)" != 0 ]; then
+	ROOTLESS=1
+	# bats itself is in a leaf of it, tests/vm/guest.sh sees to that
+	OWN_CGROUP=$(sed -n 's/^0:://p' /proc/self/cgroup)
+	OWN_CGROUP=${OWN_CGROUP%/bats}
+	mount() { need_root && command mount "$@"; }
+	umount() { need_root && command umount "$@"; }
+	mknod() { need_root && command mknod "$@"; }
+	chown() { need_root && command chown "$@"; }
+	unshare() { need_root && command unshare "$@"; }
+	nsenter() { need_root && command nsenter "$@"; }
+	setpriv() { need_root && command setpriv "$@"; }
+fi
 
 # the name that everything made by this run carries
 TAG=ocirt$(printf %s "${BATS_RUN_TMPDIR##*-}" | tr -cd '[:alnum:]')
@@ -67,8 +85,23 @@ bundle() {
 	BUNDLE=$T/${1:-bundle}
 	mkdir -p "$BUNDLE"
 	cp -a "$(base_rootfs)" "$BUNDLE/rootfs"
-	default_config "/$ID${1:+-$1}" >"$BUNDLE/config.json"
+	default_config "$(cgroups_path "/$ID${1:+-$1}")" >"$BUNDLE/config.json"
+	[ -z "$ROOTLESS" ] || config "$ROOTLESS_CONFIG" --argjson u "$(id -u)" --argjson g "$(id -g)" \
+		--argjson us "$(subid uid)" --argjson gs "$(subid gid)"
 }
+
+# cgroups_path PATH: what linux.cgroupsPath must be for it
+cgroups_path() {
+	local own=
+	if [ -n "$ROOTLESS" ] && [ ${#MANAGER[@]} = 0 ]; then own=$OWN_CGROUP; fi
+	echo "$own$1"
+}
+
+ROOTLESS_CONFIG='.linux.namespaces += [{"type": "user"}]
+	| .linux.uidMappings = [{"containerID": 0, "hostID": $u, "size": 1}, {"containerID": 1, "hostID": $us[0], "size": $us[1]}]
+	| .linux.gidMappings = [{"containerID": 0, "hostID": $g, "size": 1}, {"containerID": 1, "hostID": $gs[0], "size": $gs[1]}]'
+# subid uid|gid: the caller's range, [FIRST, COUNT]
+subid() { awk -F: -v n="$(id -un)" -v i="$(id -u)" '$1 == n || $1 == i { print "[" $2 "," $3 "]"; exit }' "/etc/sub$1"; }
 
 default_config() { # cgroupsPath
 	local cgroupns=''
@@ -287,9 +320,12 @@ need_controller() {
 	fi
 }
 
+need_root() { [ -z "$ROOTLESS" ] || skip 'only root can prepare this'; }
+
 # need_cap NAME NUMBER: in this process's bounding set
 need_cap() {
 	local mask
+	need_root
 	mask=$((16#$(awk '/^CapBnd/ { print $2 }' /proc/self/status)))
 	((mask >> $2 & 1)) || skip "CAP_$1 is not in the bounding set of this machine's root"
 }
@@ -321,7 +357,12 @@ cgdir() {
 # cgpath [PATH]: the same as /proc/PID/cgroup names it
 cgpath() {
 	local path=${1:-/$ID}
-	if [ ${#MANAGER[@]} -gt 0 ]; then path=/system.slice$path.scope; fi
+	if [ ${#MANAGER[@]} -gt 0 ]; then
+		path=/system.slice$path.scope
+		[ -z "$ROOTLESS" ] || path=${OWN_CGROUP%%.service/*}.service/user.slice${path#/system.slice}
+	elif [ -n "$ROOTLESS" ]; then
+		path=$OWN_CGROUP$path
+	fi
 	echo "$path"
 }
 
@@ -389,6 +430,8 @@ teardown() {
 	if [ -z "${T:-}" ]; then return 0; fi
 	if declare -F finish >/dev/null; then finish || rc=1; fi
 	delete_all || rc=1
+	# files of the container's users are not the caller's
+	[ -z "$ROOTLESS" ] || command unshare --user --map-root-user --map-auto rm -rf "${BUNDLE:?}" || true
 	for p in "${HELPERS[@]}"; do
 		kill -9 "$p" 2>/dev/null || true
 		wait "$p" 2>/dev/null || true

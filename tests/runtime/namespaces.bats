@@ -167,7 +167,9 @@ set_namespace() {
 	inside_ok 'ip -o link; cat /proc/net/dev | wc -l'
 	assert_match '^1: lo: <LOOPBACK,UP,LOWER_UP>'
 	assert_eq "$(grep -c '^[0-9]*: lo' <<<"$output")" 1
-	inside_ok 'nc -l -p 7000 </dev/null >/tmp/got & for i in 1 2 3 4 5 6 7 8 9; do sleep 0.2; echo hi | nc 127.0.0.1 7000 2>/dev/null && break; done; wait; cat /tmp/got'
+	# a server that has no input may leave before it has read: another attempt, with a bit more patience
+	inside_ok 'for i in 1 2 3 4 5 6 7 8 9; do nc -l -p 700$i </dev/null >/tmp/got & p=$!; sleep 0.$i; echo hi | nc 127.0.0.1 700$i 2>/dev/null
+		sleep 0.$i; kill $p 2>/dev/null; wait; grep hi /tmp/got && break; done'
 	assert_line hi
 }
 

@@ -102,7 +102,7 @@ load helpers
 	run rt list
 	assert_status 0
 	assert_match '^ID +PID +STATUS +BUNDLE +CREATED +OWNER'
-	assert_match "^$ID +$(pid_of) +running +$BUNDLE +[0-9-]+T.* +root"
+	assert_match "^$ID +$(pid_of) +running +$BUNDLE +[0-9-]+T.* +$(id -un)"
 	assert_eq "${#lines[@]}" 2 'number of lines'
 }
 
@@ -231,11 +231,12 @@ ps_shows() { [ "$(rt ps --format json "$ID" | jq length)" = "$1" ]; }
 @test "features does not depend on the machine: the same without /proc and /sys" {
 	need_command unshare
 	"$OCI_RT" features >"$T/a"
-	unshare -m sh -c 'mount -t tmpfs none /sys && exec "$0" features' "$OCI_RT" >"$T/b"
+	unshare -m sh -c 'mount -t tmpfs none /sys && mount -t tmpfs none /proc && exec "$0" features' "$OCI_RT" >"$T/b"
 	cmp "$T/a" "$T/b"
 }
 
 @test "spec writes config.json that runs as it is" {
+	need_root
 	mkdir "$T/new"
 	cp -a "$(base_rootfs)" "$T/new/rootfs"
 	cd "$T/new"
@@ -264,9 +265,9 @@ ps_shows() { [ "$(rt ps --format json "$ID" | jq length)" = "$1" ]; }
 	mkdir "$T/new"
 	run "$OCI_RT" spec --rootless --bundle "$T/new"
 	assert_status 0
-	jq -e '([.linux.namespaces[].type] | index("user") != null and index("network") == null) and
-		.linux.uidMappings == [{"containerID":0,"hostID":0,"size":1}] and
-		.linux.gidMappings == [{"containerID":0,"hostID":0,"size":1}] and (.linux | has("resources") | not)' "$T/new/config.json"
+	jq -e --argjson u "$(id -u)" --argjson g "$(id -g)" '([.linux.namespaces[].type] | index("user") != null and index("network") == null) and
+		.linux.uidMappings == [{"containerID":0,"hostID":$u,"size":1}] and
+		.linux.gidMappings == [{"containerID":0,"hostID":$g,"size":1}] and (.linux | has("resources") | not)' "$T/new/config.json"
 }
 
 # ------------------------------------------------------------------ errors and the log

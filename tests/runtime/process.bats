@@ -112,6 +112,7 @@ PATH=/bin"
 # ------------------------------------------------------------------ user
 
 @test "uid, gid and exactly the additional groups" {
+	need_root
 	config '.process.user = {"uid": 1000, "gid": 1001, "additionalGids": [50, 7, 4294967294]}'
 	inside_ok "grep -E '^(Uid|Gid|Groups)' /proc/self/status"
 	assert_line $'Uid:\t1000\t1000\t1000\t1000'
@@ -120,6 +121,7 @@ PATH=/bin"
 }
 
 @test "the caller's groups are dropped when none are given" {
+	need_root
 	need_command setpriv
 	args /bin/sh -c 'grep ^Groups /proc/self/status'
 	run setpriv --groups 4,27 "$OCI_RT" --root "$ROOT" run --bundle "$BUNDLE" "$ID" </dev/null
@@ -142,6 +144,7 @@ PATH=/bin"
 }
 
 @test "the highest ids are exact" {
+	need_root
 	config '.process.user = {"uid": 4294967294, "gid": 2147483648}'
 	inside_ok 'id -u; id -g'
 	assert_output "4294967294
@@ -324,6 +327,7 @@ cap_mask() {
 }
 
 @test "a capability that this machine's root lacks is a warning" {
+	need_root
 	local mask
 	mask=$((16#$(awk '/^CapBnd/ { print $2 }' /proc/self/status)))
 	if ((mask >> 24 & 1)); then skip 'this root has every capability'; fi

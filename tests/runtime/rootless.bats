@@ -69,6 +69,7 @@ ranges='.linux.uidMappings = [{containerID: 0, hostID: 1000, size: 1}, {containe
 
 @test "create, start, exec, ps, kill and delete by an unprivileged user" {
 	home
+	config '.process.oomScoreAdj = 77'
 	args sleep 600
 	urt create --bundle "$BUNDLE" c </dev/null >/dev/null 2>&1 3>&-
 	urt start c
@@ -79,6 +80,8 @@ ranges='.linux.uidMappings = [{containerID: 0, hostID: 1000, size: 1}, {containe
 	assert_match '^ *0 +1000 +1$'
 	run urt exec c sh -c 'exit 9'
 	assert_status 9
+	run urt exec c cat /proc/self/oom_score_adj
+	assert_output 77
 	run urt ps --format json c
 	assert_eq "$output" "[$(urt state c | jq -r .pid)]"
 	urt kill c KILL
@@ -179,6 +182,19 @@ ranges='.linux.uidMappings = [{containerID: 0, hostID: 1000, size: 1}, {containe
 	assert_ne "${lines[0]}" "$(readlink /proc/self/ns/time)"
 	[ "${lines[2]}" -ge 1000000 ] || fail 'no offset'
 	assert_match '^boottime +1000000 +0$'
+}
+
+@test "a new time namespace on a kernel whose execve does not enter it is an error that says so" {
+	[ -e /proc/self/ns/time ] || skip 'the kernel has no time namespaces'
+	home
+	config '.linux.namespaces += [{"type": "time"}] | .process.args = ["true"]'
+	# the version is what uname(2) says, and that a process may choose
+	need_command setarch
+	run as_user setarch "$(uname -m)" --uname-2.6 "$HOME_DIR/rt" run --bundle "$BUNDLE" c </dev/null
+	assert_status 1
+	assert_has 'needs Linux 6.2, this is 2.6'
+	assert_has linux.namespaces
+	[ ! -e "$HOME_DIR/run/oci-rt/c" ] || fail 'the state is still there'
 }
 
 # ------------------------------------------------ with delegation: systemd's user instance

@@ -196,6 +196,9 @@ static void test_failures(void **state)
 	mkdir_errno = EINVAL;
 	assert_int_equal(prepare((struct config_intel_rdt){0}, &g, &err), -EINVAL);
 	assert_non_null(strstr(err.hint, "Invalid mask"));
+	/* Of a monitoring group alone too. */
+	mkdir_errno = ENOSPC;
+	assert_int_equal(prepare((struct config_intel_rdt){.clos_id = "/", .enable_monitoring = true}, &g, &err), -ENOSPC);
 	mkdir_errno = 0;
 	/* What was noted can be undone whether it was made or not, twice. */
 	error_clear(&err);

@@ -5,7 +5,7 @@
 # The built runtime and the tests go in as a read-only disk; TAP comes out.  A system call
 # costs some 50 us there and there is one processor, so only what depends on the cgroup
 # version or on having every capability runs, and a look at the security modules; --long
-# runs everything, and most of it once more with the systemd driver.
+# runs everything, with each cgroup driver, with each security module, and as an ordinary user.
 #
 # A guest is a line of GUESTS: its name, options for vmtest.sh, variables, then the files of
 # tests/runtime (or ROOM/FILE of another one), or ENGINE@VARIANT of tests/engines.
@@ -19,15 +19,16 @@ GUESTS=(
 	'selinux   | --lsm selinux  | | selinux'
 	'apparmor  | --lsm apparmor | | apparmor'
 )
+# "*": every file of tests/runtime and tests/conformance
 LONG_GUESTS=(
-	'v2        | | | cgroups update devices lifecycle exec rootless namespaces mounts process output options hooks
-		seccomp descriptors sysctl security robustness systemd terminal commands-extra
-		conformance/linux conformance/lifecycle conformance/engines conformance/netdevice'
-	'systemd   | | OCI_RT_TEST_MANAGER=systemd | cgroups update devices lifecycle exec process output hooks seccomp
-		descriptors robustness'
-	'selinux   | --lsm selinux  | | selinux exec mounts'
+	'v2        | | | *'
+	'systemd   | | OCI_RT_TEST_MANAGER=systemd | *'
+	'user      | | OCI_RT_TEST_USER=1 | lifecycle exec output options process hooks cgroups update mounts namespaces terminal
+		descriptors seccomp sysctl check'
+	'user-systemd | | OCI_RT_TEST_USER=1 OCI_RT_TEST_MANAGER=systemd | lifecycle exec output options cgroups update hooks'
+	'selinux   | --lsm selinux  | | *'
 	'enforcing | --lsm selinux --enforcing | | selinux-enforcing'
-	'apparmor  | --lsm apparmor | | apparmor exec'
+	'apparmor  | --lsm apparmor | | *'
 	'podman    | --engines --mem 3072 --timeout 5400 | OCI_RT_TEST_LONG=1 | podman@systemd podman@cgroupfs'
 	'rootless  | --engines --mem 3072 --timeout 5400 | OCI_RT_TEST_LONG=1 | podman@rootless-systemd podman@rootless-cgroupfs'
 	'docker    | --engines --mem 3072 --timeout 5400 | OCI_RT_TEST_LONG=1 | docker@systemd'
@@ -36,6 +37,7 @@ LONG_GUESTS=(
 	# a kernel with checkpoint/restore, emulated: ten minutes or more
 	'checkpoint | --backend tcg --timeout 2400 | | checkpoint'
 )
+every_file() { (cd .. && printf '%s\n' runtime/*.bats conformance/*.bats) | sed 's/\.bats$//; s|^runtime/||'; }
 [ -z "${OCI_RT_TEST_LONG:-}" ] || GUESTS=("${LONG_GUESTS[@]}")
 
 # by hand: tests/vm/suite.sh exec mounts, or tests/vm/suite.sh --guest selinux; VM_VARIABLES='NAME=VALUE'
@@ -83,12 +85,13 @@ for guest in "${GUESTS[@]}"; do
 	read -ra options <<<"$options"
 	read -ra variables <<<"$variables"
 	read -ra files <<<"$files"
+	if [ "${files[*]}" = '*' ]; then mapfile -t files < <(every_file); fi
 	if [[ ${options[*]} == *tcg* ]] && ! command -v qemu-system-x86_64 >/dev/null; then
 		printf '%s\n' "guest $name 0 1" '1..1' "ok 1 # skip qemu-system-x86_64 is not installed" >>"$W/tap"
 		continue
 	fi
 	rc=0
-	./vmtest.sh --backend "${VM_BACKEND:-uml}" --timeout "${VM_TIMEOUT:-1200}" "${options[@]}" --src "$W/src" -- \
+	./vmtest.sh --backend "${VM_BACKEND:-uml}" --timeout "${VM_TIMEOUT:-3600}" "${options[@]}" --src "$W/src" -- \
 		env "${variables[@]}" ./guest.sh "${files[@]}" >"$W/out" 2>"$W/err" || rc=$?
 	echo "guest $name $rc ${#files[@]}" >>"$W/tap"
 	tr -d '\r' <"$W/out" | grep -E '^(1\.\.|ok |not ok |#)' >>"$W/tap"
