@@ -18,6 +18,7 @@
 #include "base/fd.h"
 
 #define RACE_RETRIES 128
+#define LINKS_MAX    40 /* as in the kernel */
 
 static int openat2_retry(int dir, const char *path, const struct open_how *how)
 {
@@ -76,7 +77,28 @@ static int next_component(const char **path, char name[static 256])
 	return n > 0;
 }
 
-int path_mkdir_in_root(int root, const char *path, mode_t mode)
+/*
+ * name, in the directory dir with the path parent, is a link to something that does not exist: write the path that is
+ * meant to path, namely what the link says, then rest (which may lie in path).  -EINVAL when it is no link.
+ */
+static int put_link(int dir, const char *parent, const char *name, const char *rest, char path[static PATH_MAX])
+{
+	char link[PATH_MAX], joined[2 * PATH_MAX];
+	ssize_t n = readlinkat(dir, name, link, sizeof link - 1);
+	int len;
+
+	if (n < 0)
+		return -errno;
+	link[n] = '\0';
+	len = snprintf(joined, sizeof joined, "%s/%s%s", link[0] == '/' ? "" : parent, link, rest);
+	if (len >= PATH_MAX)
+		return -ENAMETOOLONG;
+	memcpy(path, joined, (size_t)len + 1);
+	return 0;
+}
+
+/* One walk along path.  1: it met a link to nothing, path is now the one that the link stands for. */
+static int mkdir_walk(int root, char path[static PATH_MAX], mode_t mode, int *fd)
 {
 	_cleanup_fd_ int dir = -1;
 	char done[PATH_MAX];
@@ -85,15 +107,12 @@ int path_mkdir_in_root(int root, const char *path, mode_t mode)
 	size_t len = 0;
 	int r;
 
-	/* Usually it exists: one call. */
-	r = path_open_in_root(root, path, O_PATH | O_DIRECTORY);
-	if (r != -ENOENT)
-		return r;
 	dir = path_open_in_root(root, "/", O_PATH | O_DIRECTORY);
 	if (dir < 0)
 		return dir;
 	done[0] = '\0';
 	while ((r = next_component(&rest, name)) > 0) {
+		size_t parent = len;
 		int next;
 
 		if (len + strlen(name) + 2 > sizeof done)
@@ -101,17 +120,41 @@ int path_mkdir_in_root(int root, const char *path, mode_t mode)
 		len += (size_t)sprintf(done + len, "/%s", name);
 		next = path_open_in_root(root, done, O_PATH | O_DIRECTORY);
 		if (next == -ENOENT) {
-			/* A dangling link is not something to create through. */
 			if (strcmp(name, "..") == 0 || (mkdirat(dir, name, mode) < 0 && errno != EEXIST))
 				return strcmp(name, "..") == 0 ? -ENOENT : -errno;
 			next = path_open_in_root(root, done, O_PATH | O_DIRECTORY);
+			if (next == -ENOENT) {
+				done[parent] = '\0';
+				r = put_link(dir, done, name, rest, path);
+				return r < 0 ? r : 1;
+			}
 		}
 		if (next < 0)
 			return next;
 		close(dir);
 		dir = next;
 	}
-	return r < 0 ? r : fd_take(&dir);
+	*fd = r < 0 ? -1 : fd_take(&dir);
+	return r;
+}
+
+int path_mkdir_in_root(int root, const char *path, mode_t mode)
+{
+	char walked[PATH_MAX];
+	int fd = -1;
+	int r;
+
+	/* Usually it exists: one call. */
+	r = path_open_in_root(root, path, O_PATH | O_DIRECTORY);
+	if (r != -ENOENT)
+		return r;
+	if (strlen(path) >= sizeof walked)
+		return -ENAMETOOLONG;
+	strcpy(walked, path);
+	r = 1;
+	for (int links = 0; r == 1 && links <= LINKS_MAX; links++)
+		r = mkdir_walk(root, walked, mode, &fd);
+	return r == 1 ? -ELOOP : r < 0 ? r : fd;
 }
 
 int path_open_parent(int root, const char *path, bool create, mode_t dir_mode, char name[static 256])
@@ -141,22 +184,42 @@ int path_open_parent(int root, const char *path, bool create, mode_t dir_mode, c
 
 int path_mkfile_in_root(int root, const char *path, mode_t mode, mode_t dir_mode)
 {
-	_cleanup_fd_ int dir = -1;
-	char name[256];
+	char walked[PATH_MAX], name[256];
+	size_t len = strlen(path);
+	char *last;
 	int r;
 
-	r = path_open_in_root(root, path, O_PATH);
-	if (r != -ENOENT)
-		return r;
-	dir = path_open_parent(root, path, true, dir_mode, name);
-	if (dir < 0)
-		return dir;
-	r = openat(dir, name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, mode);
-	if (r >= 0)
-		close(r);
-	else if (errno != EEXIST)
-		return -errno;
-	return path_open_in_root(root, path, O_PATH);
+	while (len > 1 && path[len - 1] == '/')
+		len--;
+	if (len >= sizeof walked)
+		return -ENAMETOOLONG;
+	memcpy(walked, path, len);
+	walked[len] = '\0';
+	for (int links = 0; links <= LINKS_MAX; links++) {
+		_cleanup_fd_ int dir = -1;
+
+		r = path_open_in_root(root, walked, O_PATH);
+		if (r != -ENOENT)
+			return r;
+		dir = path_open_parent(root, walked, true, dir_mode, name);
+		if (dir < 0)
+			return dir;
+		r = openat(dir, name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, mode);
+		if (r >= 0)
+			close(r);
+		else if (errno != EEXIST)
+			return -errno;
+		r = path_open_in_root(root, walked, O_PATH);
+		if (r != -ENOENT)
+			return r;
+		/* A link that points to nothing: what it points to is what shall exist. */
+		last = strrchr(walked, '/');
+		*(last ? last : walked) = '\0';
+		r = put_link(dir, walked, name, "", walked);
+		if (r < 0)
+			return r;
+	}
+	return -ELOOP;
 }
 
 const char *path_of_fd(int fd, char *buf, size_t size)

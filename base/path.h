@@ -31,7 +31,9 @@ int path_open_in_root(int root, const char *path, int flags);
 /* The same with all bits of openat2's struct: resolve is added to IN_ROOT | NO_MAGICLINKS. */
 int path_open_in_root_how(int root, const char *path, int flags, mode_t mode, uint64_t resolve);
 
-/* Open the directory path below root, creating missing components with mode; O_PATH descriptor. */
+/* Open the directory path below root, creating missing components with mode; O_PATH descriptor.  A link to something that
+ * does not exist is followed below root and what it names is created, here and in path_mkfile_in_root(): images have
+ * links like /etc/resolv.conf into a /run that is empty. */
 int path_mkdir_in_root(int root, const char *path, mode_t mode);
 
 /* Open the file path below root as O_PATH, creating it empty (mode) with its directories when missing. */

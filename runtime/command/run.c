@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
@@ -51,6 +52,8 @@ static int run(struct runtime *rt, const struct arguments *args, struct error *e
 	status = foreground_wait(&f, c.pid, c.pidfd, c.terminal_master_fd, err);
 	if (status < 0)
 		return status;
+	if (c.notify_listens)
+		pthread_join(c.notify_thread, NULL);
 	r = state_lock(c.state_fd, false, err);
 	return r < 0 ? r : finish(&c, status, err);
 }

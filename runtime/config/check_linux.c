@@ -12,14 +12,20 @@
 
 static void check_device(struct check *c, const struct config_device *d, size_t i)
 {
-	const char *last;
+	const char *last, *end;
+	size_t n;
 
 	if (d->path && !text_is_absolute(d->path)) {
 		check_error(c, check_at(c, "linux.devices[%zu].path", i), "expected an absolute path, found %s",
 			json_quote(c->arena, d->path));
 	} else if (d->path) {
-		last = strrchr(d->path, '/') + 1;
-		if (*last == '\0' || strcmp(last, ".") == 0 || strcmp(last, "..") == 0)
+		/* "/dev/foo/" is /dev/foo, as it is for both peers. */
+		for (end = d->path + strlen(d->path); end > d->path + 1 && end[-1] == '/'; end--)
+			;
+		for (last = end; last[-1] != '/'; last--)
+			;
+		n = (size_t)(end - last);
+		if (n == 0 || (n <= 2 && strncmp(last, "..", n) == 0))
 			check_error(c, check_at(c, "linux.devices[%zu].path", i), "%s does not name a file",
 				json_quote(c->arena, d->path));
 	}

@@ -4,15 +4,22 @@
  * "Default Devices") and the links of /dev.
  *
  * A node is made in its directory below the root's descriptor.  One that is
- * already there must be the same device, anything else is an error.  In a user
- * namespace nodes cannot be made: the host's node is bound instead, after a look
- * at what it is.  When the configuration binds a whole /dev of the host, that
- * one is left alone.
+ * already there must be the same device, anything else is an error.
+ *
+ * In a user namespace nodes cannot be made.  A privileged runtime makes those of
+ * linux.devices on the host side, in the state directory, with the mode and the
+ * owner asked for, and hands their mounts in.  The default devices, and all of
+ * them when the runtime may not make nodes either, are the host's, bound after a
+ * look at what they are.
+ *
+ * When the configuration binds a whole /dev of the host, that one is left alone.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -22,8 +29,15 @@
 #include "base/procfs.h"
 #include "runtime/facility/facility.h"
 #include "runtime/mount/fs.h"
+#include "runtime/state/state.h"
 
 #define DIR_MODE 0755
+
+struct node {
+	const struct config_device *device;
+	unsigned int number; /* among those of the host side */
+	int tree; /* host side: the detached mount of a node, -1: the container side makes or binds it */
+};
 
 static const struct config_device defaults[] = {
 #define DEFAULT(PATH, MAJOR, MINOR)                                                                                    \
@@ -54,10 +68,24 @@ static bool matches(const struct config_device *d, const struct stat *st)
 	return (st->st_mode & S_IFMT) == type_bits(d->type) && (d->type == 'p' || st->st_rdev == number(d));
 }
 
+static mode_t node_mode(const struct config_device *d)
+{
+	return d->file_mode.set ? (mode_t)d->file_mode.value & 07777 : 0666;
+}
+
+static int attach(const struct container *c, const struct config_device *d, int tree, struct error *err)
+{
+	_cleanup_fd_ int target = path_mkfile_in_root(c->root_fd, d->path, 0644, DIR_MODE);
+
+	if (target < 0)
+		return error_sys(err, -target, "make the mount point %s", d->path);
+	return mount_attach(tree, target, d->path, err);
+}
+
 /* The host's node of the same path, bound to the one in the container. */
 static int bind_node(struct container *c, const struct config_device *d, struct error *err)
 {
-	_cleanup_fd_ int source = open(d->path, O_PATH | O_CLOEXEC), target = -1, tree = -1;
+	_cleanup_fd_ int source = open(d->path, O_PATH | O_CLOEXEC), tree = -1;
 	struct stat st;
 
 	if (source < 0 || fstat(source, &st) < 0)
@@ -65,11 +93,48 @@ static int bind_node(struct container *c, const struct config_device *d, struct 
 	if (!matches(d, &st))
 		return error_set(err, ERR_CONFIG, EINVAL, "the host's %s is another device than the one asked for, and a user "
 			"namespace can only bind existing ones", d->path);
-	target = path_mkfile_in_root(c->root_fd, d->path, 0644, DIR_MODE);
-	if (target < 0)
-		return error_sys(err, -target, "make the mount point %s", d->path);
 	tree = mount_clone(source, false, d->path, err);
-	return tree < 0 ? tree : mount_attach(tree, target, d->path, err);
+	return tree < 0 ? tree : attach(c, d, tree, err);
+}
+
+/* The id that one of the container's user namespace is on the host; what is not mapped stays root's. */
+static uint32_t on_host(const struct config_id_mapping *list, size_t count, int64_t id)
+{
+	for (size_t i = 0; i < count; i++)
+		if (id >= list[i].container_id && id - list[i].container_id < list[i].size)
+			return list[i].host_id + (uint32_t)(id - list[i].container_id);
+	return 0;
+}
+
+/* Host side, for a user namespace. */
+static int prepare_node(struct container *c, const struct step *s, struct error *err)
+{
+	struct node *n = (struct node *)s->data;
+	const struct config_device *d = n->device;
+	const struct config_linux *l = c->config->linux;
+	uint32_t uid = on_host(l->uid_mappings, l->uid_mappings_count, d->uid.set ? (int64_t)d->uid.value : 0);
+	uint32_t gid = on_host(l->gid_mappings, l->gid_mappings_count, d->gid.set ? (int64_t)d->gid.value : 0);
+	const char *name = arena_printf(c->arena, STATE_DEVICE "%u", n->number);
+	_cleanup_fd_ int fd = -1;
+	int r;
+
+	if (mknodat(c->state_fd, name, type_bits(d->type) | node_mode(d), number(d)) < 0) {
+		/* Then the host's own is the only one there is. */
+		if (errno == EPERM)
+			return 0;
+		return error_sys(err, errno, "make device %s for the user namespace", d->path);
+	}
+	if (fchownat(c->state_fd, name, uid, gid, AT_SYMLINK_NOFOLLOW) < 0 ||
+		fchmodat(c->state_fd, name, node_mode(d), 0) < 0)
+		return error_sys(err, errno, "set the owner and the mode of device %s", d->path);
+	fd = openat(c->state_fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return error_sys(err, errno, "open device %s", d->path);
+	n->tree = mount_clone(fd, false, d->path, err);
+	if (n->tree < 0)
+		return n->tree;
+	r = mount_set(n->tree, false, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, MOUNT_ATTR_NODEV | MOUNT_ATTR_RDONLY, MS_PRIVATE);
+	return r < 0 ? error_sys(err, -r, "allow devices on the mount of %s", d->path) : 0;
 }
 
 /* Is the runtime itself in the initial user namespace, where nodes can be made?  In doubt yes: then an error is one. */
@@ -90,18 +155,20 @@ static bool initial_user_namespace(struct container *c)
 
 static int make_node(struct container *c, const struct step *s, struct error *err)
 {
-	const struct config_device *d = s->data;
-	mode_t mode = d->file_mode.set ? (mode_t)d->file_mode.value & 07777 : 0666;
-	_cleanup_fd_ int dir = -1;
+	struct node *n = (struct node *)s->data;
+	const struct config_device *d = n->device;
+	_cleanup_fd_ int dir = -1, tree = fd_take(&n->tree);
 	char name[256];
 	struct stat st;
 
+	if (tree >= 0)
+		return attach(c, d, tree, err);
 	if (c->userns && d->type != 'p')
 		return bind_node(c, d, err);
 	dir = path_open_parent(c->root_fd, d->path, true, DIR_MODE, name);
 	if (dir < 0)
 		return error_sys(err, -dir, "open the directory of device %s", d->path);
-	if (mknodat(dir, name, type_bits(d->type) | mode, number(d)) < 0) {
+	if (mknodat(dir, name, type_bits(d->type) | node_mode(d), number(d)) < 0) {
 		if (errno == EPERM && !initial_user_namespace(c))
 			return bind_node(c, d, err);
 		if (errno != EEXIST)
@@ -176,10 +243,19 @@ static bool configured(const struct config_linux *l, const char *path)
 	return false;
 }
 
+static struct node *new_node(struct container *c, const struct config_device *d)
+{
+	struct node *n = arena_new(c->arena, struct node);
+
+	*n = (struct node){.device = d, .tree = -1};
+	return n;
+}
+
 int device_plan(struct container *c, struct error *err)
 {
 	const struct config_linux *l = c->config->linux;
 	struct plan *p = &c->plan;
+	unsigned int nodes = 0;
 	struct step *s;
 
 	(void)err;
@@ -188,11 +264,19 @@ int device_plan(struct container *c, struct error *err)
 	for (size_t i = 0; i < sizeof defaults / sizeof *defaults; i++) {
 		if (configured(l, defaults[i].path))
 			continue;
-		s = plan_add(p, STAGE_DEVICE, "device", NULL, make_node, &defaults[i]);
+		s = plan_add(p, STAGE_DEVICE, "device", NULL, make_node, new_node(c, &defaults[i]));
 		step_text(p, s, "make the default device %s", defaults[i].path);
 	}
 	for (size_t i = 0; i < l->devices_count; i++) {
-		s = plan_add(p, STAGE_DEVICE, "device", "linux.devices", make_node, &l->devices[i]);
+		struct node *n = new_node(c, &l->devices[i]);
+
+		if (c->host_opens && (c->namespaces & CLONE_NEWUSER) && n->device->type != 'p') {
+			n->number = nodes++;
+			s = plan_add(p, STAGE_HOST, "device", "linux.devices", prepare_node, n);
+			s->index = (int)i;
+			step_text(p, s, "make the device %s on the host side", n->device->path);
+		}
+		s = plan_add(p, STAGE_DEVICE, "device", "linux.devices", make_node, n);
 		s->index = (int)i;
 		step_text(p, s, "make the device %s", l->devices[i].path);
 	}

@@ -10,7 +10,8 @@
  *   STAGE_HOST       bind a datagram socket in the state directory
  *   STAGE_MOUNT      mount it on /run/notify/notify.sock, NOTIFY_SOCKET in the environment names it
  *   then who listens depends on who stays:
- *     run            a thread, to the end of the container: managers believe the main process first of all
+ *     run            a thread, to the end of the container: managers believe the main process first of all;
+ *                    `run` waits for it, or the last word of a short program would be lost
  *     run --detach   the runtime waits for READY=1, says which process to watch now, and ends
  *     create         a process that stays for READY=1 or the end of the container
  *
@@ -29,6 +30,7 @@
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -59,9 +61,10 @@ struct notify {
 static void tell(const struct notify *n, const char *text)
 {
 	_cleanup_fd_ int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	const struct timeval patience = { .tv_sec = 5 };
 
-	/* A manager that is gone is its own problem. */
-	if (fd >= 0)
+	/* A manager that is gone is its own problem, and so is one that does not read. */
+	if (fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience) == 0)
 		sendto(fd, text, strlen(text), MSG_NOSIGNAL, (const struct sockaddr *)&n->manager, n->manager_len);
 }
 
@@ -143,18 +146,17 @@ static int listen_in_thread(struct container *c, const struct step *s, struct er
 	static struct notify lasting;
 	struct notify *n = (struct notify *)s->data;
 	sigset_t all, old;
-	pthread_t thread;
 	int r;
 
 	n->pidfd = c->pidfd;
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	lasting = *n;
-	r = pthread_create(&thread, NULL, forward_thread, &lasting);
+	r = pthread_create(&c->notify_thread, NULL, forward_thread, &lasting);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	if (r > 0)
 		return error_sys(err, r, "make the thread that listens on the notify socket");
-	pthread_detach(thread);
+	c->notify_listens = true;
 	return 0;
 }
 

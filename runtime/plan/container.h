@@ -2,6 +2,7 @@
 #ifndef OCI_RT_RUNTIME_PLAN_CONTAINER_H
 #define OCI_RT_RUNTIME_PLAN_CONTAINER_H
 
+#include <pthread.h>
 #include <sched.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -102,6 +103,10 @@ struct container {
 	int devpts_fd;	       /* container side: the devpts mounted on /dev/pts, -1: none */
 	int console_fd;	       /* container side: the terminal's slave, -1: none */
 	int terminal_master_fd; /* host side of run and exec without --console-socket, -1: none */
+
+	/* `run` with NOTIFY_SOCKET: who forwards READY=1; ends with the container. */
+	pthread_t notify_thread;
+	bool notify_listens;
 
 	int launcher_fd;      /* the sealed launcher, -1: this process runs from a sealed copy itself */
 

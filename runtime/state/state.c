@@ -214,15 +214,38 @@ int state_status(int state_fd, const struct state *s, const struct cgroup *cg, i
 	return 0;
 }
 
+/* Device nodes made for a container in a user namespace: from the last one down, so that what is left when this is
+ * interrupted is still without a gap. */
+static int remove_devices(int state_fd, struct error *err)
+{
+	char name[32];
+	struct stat st;
+	unsigned int n = 0;
+
+	while (snprintf(name, sizeof name, STATE_DEVICE "%u", n) > 0 &&
+		fstatat(state_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		n++;
+	while (n-- > 0) {
+		snprintf(name, sizeof name, STATE_DEVICE "%u", n);
+		if (unlinkat(state_fd, name, 0) < 0 && errno != ENOENT)
+			return error_sys(err, errno, "remove %s from the state directory", name);
+	}
+	return 0;
+}
+
 int state_remove(const struct runtime *rt, const char *id, int state_fd, struct error *err)
 {
 	/* The record goes last among the files: as long as it is there the container exists. */
 	static const char *const files[] = { STATE_START_FIFO, STATE_PROOF_FIFO, "notify", ".config.json.new",
 		".state.json.new", ".resources.json.new", STATE_RESOURCES_FILE, STATE_CONFIG_FILE, STATE_FILE, "journal" };
 	_cleanup_fd_ int root = open_root(rt, false, err);
+	int r;
 
 	if (root < 0)
 		return error_sys(err, -root, "open the state root %s", rt->root);
+	r = remove_devices(state_fd, err);
+	if (r < 0)
+		return r;
 	for (size_t i = 0; i < sizeof files / sizeof *files; i++)
 		if (unlinkat(state_fd, files[i], 0) < 0 && errno != ENOENT)
 			return error_sys(err, errno, "remove %s from the state directory", files[i]);

@@ -32,6 +32,7 @@
 #define STATE_RESOURCES_FILE "resources.json"
 #define STATE_START_FIFO "start"
 #define STATE_PROOF_FIFO "proof"
+#define STATE_DEVICE	 "device." /* and a number: nodes for a container in a user namespace (facility/device.c) */
 
 enum status { STATUS_CREATING, STATUS_CREATED, STATUS_RUNNING, STATUS_PAUSED, STATUS_STOPPED };
 const char *status_name(enum status status);

@@ -53,6 +53,32 @@ load helpers
 	assert_match '^/opt/null character special file 1:3 666 0 0$'
 }
 
+@test "in a user namespace too a device has the number, mode and owner asked for, wherever it is" {
+	config '.linux.namespaces += [{"type": "user"}]'
+	chmod 755 "$T" "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR/test" 2>/dev/null || true
+	chown -hR 100000:200000 "$BUNDLE/rootfs"
+	config '.mounts |= map(select(.type != "cgroup"))
+		| .linux.uidMappings = [{"containerID": 0, "hostID": 100000, "size": 65536}]
+		| .linux.gidMappings = [{"containerID": 0, "hostID": 200000, "size": 65536}]
+		| .linux.devices = [
+		{"path": "/dev/mychar", "type": "c", "major": 10, "minor": 229, "fileMode": 432, "uid": 7, "gid": 8},
+		{"path": "/dev/myblock", "type": "b", "major": 7, "minor": 0, "fileMode": 384},
+		{"path": "/opt/null", "type": "c", "major": 1, "minor": 3, "fileMode": 438}]
+		| .linux.resources.devices = [{"allow": false, "access": "rwm"}, {"allow": true, "type": "c", "major": 1, "minor": 3, "access": "rwm"}]'
+	inside_ok 'stat -c "%n %F %t:%T %a %u %g" /dev/mychar /dev/myblock /opt/null; echo x >/opt/null && echo written'
+	assert_line '/dev/mychar character special file a:e5 660 7 8'
+	assert_line '/dev/myblock block special file 7:0 600 0 0'
+	assert_line '/opt/null character special file 1:3 666 0 0'
+	assert_line written
+	assert_clean
+}
+
+@test "a slash at the end of a device's path means nothing" {
+	config '.linux.devices = [{"path": "/dev/slashed//", "type": "c", "major": 1, "minor": 3, "fileMode": 438}]'
+	inside_ok 'stat -c "%F %t:%T" /dev/slashed'
+	assert_output 'character special file 1:3'
+}
+
 @test "the mode of a device does not depend on the umask" {
 	config '.linux.devices = [{"path": "/dev/my", "type": "c", "major": 1, "minor": 3, "fileMode": 438}]'
 	args /bin/stat -c %a /dev/my

@@ -337,6 +337,40 @@ deep"
 	assert_match 'warning: .*mounts\[7\]\.destination'
 }
 
+@test "a destination that is a link to nothing: what it names below the root is made" {
+	local link
+	echo payload >"$T/file"
+	mkdir -p "$T/dir" "$BUNDLE/rootfs/etc"
+	echo inside >"$T/dir/entry"
+	ln -s ../run/resolve/stub.conf "$BUNDLE/rootfs/etc/relative"
+	ln -s /deep/er/file "$BUNDLE/rootfs/etc/absolute"
+	ln -s ../../../../../../outside "$BUNDLE/rootfs/etc/up"
+	ln -s chain2 "$BUNDLE/rootfs/etc/chain1"
+	ln -s /chained "$BUNDLE/rootfs/etc/chain2"
+	ln -s nowhere "$BUNDLE/rootfs/etc/directory"
+	config '.mounts += ([("relative", "absolute", "up", "chain1") | {"destination": ("/etc/" + .), "type": "bind", "source": $f, "options": ["bind"]}]
+		+ [{"destination": "/etc/directory/below", "type": "bind", "source": $d, "options": ["bind"]}])' --arg f "$T/file" --arg d "$T/dir"
+	inside_ok 'cat /run/resolve/stub.conf /deep/er/file /outside /chained /etc/relative; cat /etc/nowhere/below/entry'
+	assert_output "payload
+payload
+payload
+payload
+payload
+inside"
+	for link in relative absolute up chain1 directory; do
+		[ -L "$BUNDLE/rootfs/etc/$link" ] || fail "$link is no link any more"
+	done
+	refute [ -e /outside ]
+}
+
+@test "a destination that is a link to itself is an error" {
+	mkdir -p "$BUNDLE/rootfs/etc"
+	ln -s loop "$BUNDLE/rootfs/etc/loop"
+	config '.mounts += [{"destination": "/etc/loop", "type": "bind", "source": "/etc/hostname", "options": ["bind"]}]'
+	inside true
+	assert_fails ELOOP
+}
+
 @test "an error names the mount's index, destination and source" {
 	add_mount /data none /no/such/source bind
 	run rt run --bundle "$BUNDLE" "$ID" </dev/null
