@@ -197,7 +197,16 @@ class Containerd:
         return self.ctr("run", "--runtime", "io.containerd.oci-rt.v2", *args, **kw)
 
     def shims(self):
-        return [int(p) for p in os.listdir("/proc") if p.isdigit() and self.is_shim(p)]
+        """Servers; not their children between fork and execve."""
+        found = [p for p in os.listdir("/proc") if p.isdigit() and self.is_shim(p)]
+        return [int(p) for p in found if self.parent(p) not in found]
+
+    @staticmethod
+    def parent(p):
+        try:
+            return open("/proc/%s/stat" % p).read().rsplit(")", 1)[1].split()[1]
+        except OSError:
+            return None
 
     def is_shim(self, p):
         try:
