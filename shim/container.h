@@ -51,8 +51,10 @@ struct proc {
 struct oom {
 	struct watch watch; /* eventfd (v1) or inotify (v2); fd -1: none */
 	struct timer again;
-	uint64_t kills; /* last count */
-	bool counter;	/* the kernel counts kills */
+	uint64_t kills;	      /* last count */
+	uint64_t kills_above; /* of the cgroup above, then */
+	bool counter;	      /* the kernel counts kills */
+	bool noticed;	      /* version 2: something was counted that has not been told */
 };
 
 struct container {

@@ -5,11 +5,17 @@
  * inotify (version 2) says when to look; the eventfd speaks before the kill has
  * been counted, so one more look follows 100 ms later.  The last look, at the
  * end of init, finds what the others missed.
+ *
+ * systemd removes a scope's cgroup as soon as it is empty, within milliseconds of the kill, and the kernel
+ * notifies no more often than every 10 ms: then there may be nothing left to look at.  The cgroup above
+ * counts what happens below it too.  If that count has grown since the last look, the file that is gone was
+ * notified of something, and init was killed, it was this.
  */
 #include "shim/oom.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,10 +31,10 @@
 #include "shim/events.h"
 
 /* The kernel's count, or -errno. */
-static int read_kills(struct container *c, uint64_t *kills)
+static int read_kills(const char *membership, uint64_t *kills)
 {
 	__attribute__((cleanup(cleanup_arena))) struct arena a = ARENA_INIT;
-	_cleanup_fd_ int dir = cgroup_open(c->cgroup, "memory");
+	_cleanup_fd_ int dir = cgroup_open(membership, "memory");
 	char *text, *at;
 	int r;
 
@@ -44,15 +50,51 @@ static int read_kills(struct container *c, uint64_t *kills)
 	return 0;
 }
 
-static void look(struct container *c)
+/* Version 2: the count of the cgroup above, or 0. */
+static uint64_t kills_above(struct container *c)
 {
+	__attribute__((cleanup(cleanup_arena))) struct arena a = ARENA_INIT;
+	char *above = arena_strdup(&a, c->cgroup), *cut;
 	uint64_t kills;
-	int r = read_kills(c, &kills);
 
-	if (r < 0 || kills == c->oom.kills)
-		return;
-	c->oom.kills = kills;
-	event_note(c, "/tasks/oom", "TaskOOM");
+	above[strcspn(above, "\n")] = '\0';
+	cut = strrchr(above, '/');
+	if (!cgroup_is_v2() || !cut)
+		return 0;
+	*cut = '\0';
+	return read_kills(above, &kills) == 0 ? kills : 0;
+}
+
+/* False when there is nothing to look at any more. */
+static bool look(struct container *c)
+{
+	/* before the own count: a kill in between is in that one */
+	uint64_t above = kills_above(c), kills;
+
+	if (read_kills(c->cgroup, &kills) < 0)
+		return false;
+	c->oom.kills_above = above;
+	if (kills != c->oom.kills) {
+		c->oom.kills = kills;
+		c->oom.noticed = false;
+		event_note(c, "/tasks/oom", "TaskOOM");
+	}
+	return true;
+}
+
+/* Empties the eventfd or inotify. */
+static void take_notices(struct container *c)
+{
+	_Alignas(struct inotify_event) char buf[4096];
+	ssize_t n;
+
+	while ((n = read(c->oom.watch.fd, buf, sizeof buf)) > 0)
+		for (char *p = buf; cgroup_is_v2() && p + sizeof(struct inotify_event) <= buf + n;) {
+			struct inotify_event *e = (struct inotify_event *)p;
+
+			c->oom.noticed |= (e->mask & IN_MODIFY) != 0;
+			p += sizeof *e + e->len;
+		}
 }
 
 static void on_again(struct timer *t)
@@ -63,11 +105,10 @@ static void on_again(struct timer *t)
 static void on_notice(struct watch *w, uint32_t events)
 {
 	struct container *c = (struct container *)((char *)w - offsetof(struct container, oom.watch));
-	_Alignas(struct inotify_event) char buf[4096];
 	_cleanup_fd_ int dir = -1;
 
 	(void)events;
-	(void)!read(w->fd, buf, sizeof buf);
+	take_notices(c);
 	dir = cgroup_open(c->cgroup, "memory");
 	if (dir < 0) { /* the removal of the cgroup is notified too */
 		watch_remove(w);
@@ -114,7 +155,8 @@ void oom_start(struct container *c)
 
 	if (dir < 0)
 		return;
-	c->oom.counter = read_kills(c, &c->oom.kills) == 0;
+	c->oom.kills_above = kills_above(c);
+	c->oom.counter = read_kills(c->cgroup, &c->oom.kills) == 0;
 	fd = cgroup_is_v2() ? open_v2(dir) : open_v1(dir);
 	if (fd < 0)
 		return;
@@ -125,8 +167,12 @@ void oom_start(struct container *c)
 
 void oom_last_look(struct container *c)
 {
-	if (c->oom.counter)
-		look(c);
+	if (c->oom.counter && !look(c)) {
+		if (c->oom.watch.fd >= 0)
+			take_notices(c);
+		if (c->oom.noticed && c->init->exit_status == 128 + SIGKILL && kills_above(c) > c->oom.kills_above)
+			event_note(c, "/tasks/oom", "TaskOOM");
+	}
 	oom_stop(c);
 }
 

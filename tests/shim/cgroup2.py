@@ -1,5 +1,7 @@
 """Pure cgroup v2: every figure of the statistics beside its file, OOM kills, the systemd
 manager.  Run by cgroup2.bats in a guest, by suite.sh where the host is one."""
+import re
+
 from shimlib import *
 
 ROOT = "/sys/fs/cgroup"
@@ -44,6 +46,10 @@ def differences(c, g):
             (8, "memory.events", "low high max oom oom_kill".split())):
         part, content = sub(m, field), table(g + "/" + file)
         pairs += [(n, one(part, i), content[n]) for i, n in enumerate(names, 1) if n in content]
+    content = [re.match(r"(\d+):(\d+) rbytes=(\d+) wbytes=(\d+) rios=(\d+) wios=(\d+)", x)
+               for x in open(g + "/io.stat")] if os.path.exists(g + "/io.stat") else []
+    pairs += [("io.stat", [[one(dec(e), i) for i in range(1, 7)] for e in sub(m, 6).get(1, [])],
+               [[int(n) for n in x.groups()] for x in content if x])]
     assert len(pairs) > 30, pairs
     return [p for p in pairs if p[1] != p[2]]
 

@@ -46,12 +46,14 @@ class Grpc:
             out += part
         return out
 
-    def call(self, service, method, fields):
+    def call(self, service, method, fields, namespace=None):
         self.stream += 2
         body = enc(fields)
         block = (literal(":method", "POST") + literal(":scheme", "http") +
                  literal(":path", "/%s/%s" % (service, method)) + literal(":authority", "localhost") +
                  literal("content-type", "application/grpc") + literal("te", "trailers"))
+        if namespace:
+            block += literal("containerd-namespace", namespace)
         self.sock.sendall(http2_frame(HEADERS, END_HEADERS, self.stream, block) +
                           http2_frame(DATA, END_STREAM, self.stream, struct.pack(">BI", 0, len(body)) + body))
         data = b""

@@ -440,6 +440,28 @@ def wait_until(f, timeout=10, what="condition"):
         time.sleep(0.02)
 
 
+def path_with_criu(env):
+    """A PATH with a criu that works here: the system's, or that of the Debian sid root that the --long tests of
+    tests/engines keep.  Skip where there is none."""
+    why = "criu is not installed"
+    sid = "/root/.cache/oci-rt-tests/sid-containerd"
+    own = env.dir + "/criu-bin"
+    if os.path.exists(sid + "/usr/sbin/criu") and not os.path.exists(own):
+        os.mkdir(own)
+        with open(own + "/criu", "w") as f:
+            f.write('#!/bin/sh\nexec %s/lib64/ld-linux-x86-64.so.2 --library-path %s/usr/lib/x86_64-linux-gnu '
+                    '%s/usr/sbin/criu "$@"\n' % (sid, sid, sid))
+        os.chmod(own + "/criu", 0o755)
+    for path in (os.environ["PATH"], own + ":" + os.environ["PATH"]):
+        criu = shutil.which("criu", path=path)
+        if criu:
+            r = subprocess.run([criu, "check"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            if r.returncode == 0:
+                return path
+            why = "criu does not work here: " + (r.stdout.splitlines() or ["no word"])[-1]
+    raise Skip(why)
+
+
 def gone(pid):
     try:
         os.kill(pid, 0)

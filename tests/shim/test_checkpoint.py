@@ -100,10 +100,7 @@ def test_restore_that_fails(env):
 
 def test_dump_and_restore(env):
     """a shell that counts goes on where it was, in the same shim and in another"""
-    r = subprocess.run(["criu", "check"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT) \
-        if shutil.which("criu") else None
-    if not r or r.returncode:
-        raise Skip("criu " + ("does not work here: " + r.stdout.decode().splitlines()[-1] if r else "is not installed"))
+    environment = env.environment(PATH=path_with_criu(env))
     args = ["sh", "-c", "i=0; while :; do i=$((i+1)); echo $i; sleep 0.1; done"]
     last = 0
     for n in range(3):
@@ -114,7 +111,7 @@ def test_dump_and_restore(env):
         conf["linux"]["namespaces"] = [x for x in conf["linux"]["namespaces"] if x["type"] != "network"]
         with open(b.bundle + "/config.json", "w") as f:
             json.dump(conf, f)
-        c = env.connect(env.start(b))
+        c = env.connect(env.start(b, env=environment))
         out = env.fifo("out%d" % n)
         r = Reader(out)
         pid = c.create(b, stdout=out, stderr=out, checkpoint=env.dir + "/image%d" % (n - 1) if n else None)

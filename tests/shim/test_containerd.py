@@ -45,6 +45,46 @@ def test_terminal():
         assert b"/dev/pts/0" in r.stdout and r.returncode == 5, r
 
 
+def count_of(d, id, exec_id):
+    return int(d.ctr("task", "exec", "--exec-id", exec_id, id, "cat", "/count"))
+
+
+def test_checkpoint_image_and_restore(env):
+    """ctr containers checkpoint and restore: a shell that counts goes on in a new container, with its files"""
+    before = os.environ["PATH"]
+    os.environ["PATH"] = path_with_criu(env)
+    try:
+        d = Containerd(env)
+    finally:
+        os.environ["PATH"] = before
+    try:
+        # criu would want iptables to block a network of its own
+        d.run("-d", "--net-host", IMAGE, "ck", "sh", "-c", "i=0; while :; do i=$((i+1)); echo $i >/count; sleep 0.1; done")
+        wait_until(lambda: d.ctr("task", "exec", "--exec-id", "e0", "ck", "test", "-e", "/count", rc=None)[0] == 0)
+        wait_until(lambda: count_of(d, "ck", "e1") > 5)
+        d.ctr("c", "checkpoint", "--rw", "--image", "--task", "ck", "localhost/ck:1")
+        assert "RUNNING" in d.ctr("task", "ls"), "it goes on after a checkpoint"
+        first = count_of(d, "ck", "e2")
+        d.ctr("task", "rm", "-f", "ck")
+        d.ctr("c", "rm", "ck")
+        wait_until(lambda: d.shims() == [], what="the shim is gone")
+        d.ctr("c", "restore", "--rw", "--live", "ck", "localhost/ck:1")
+        assert "RUNNING" in d.ctr("task", "ls")
+        # the old process, not a new one from 1; and it goes on
+        again = count_of(d, "ck", "e3")
+        assert again > 5, (first, again)
+        wait_until(lambda: count_of(d, "ck", "e4") > again)
+        d.ctr("task", "kill", "-s", "9", "ck")
+        wait_until(lambda: "STOPPED" in d.ctr("task", "ls"))
+        d.ctr("task", "rm", "ck", rc=None)
+        d.ctr("c", "rm", "ck")
+    finally:
+        d.close()
+
+
+test_checkpoint_image_and_restore.limit = 120
+
+
 def test_detached_exec_kill():
     with Daemon() as d:
         d.run("-d", IMAGE, "t4", "sleep", "1000")

@@ -32,26 +32,57 @@ def is_victim(d, kind, pid, args):
     return args[:2] == ["sleep", "98765"] and d.ns in open("/proc/%d/cgroup" % pid).read()
 
 
-def await_victim(d, kind, seconds):
+class Execs:
+    """The kernel tells of every execve (the process connector): runtime and start commands live for a few
+    milliseconds, in which a look through /proc does not find them.  Where it does not tell, there is that look."""
+
+    def __init__(self):
+        self.sock = socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM, 11)
+        try:
+            self.sock.setsockopt(socket.SOL_SOCKET, 33, 4 << 20)  # SO_RCVBUFFORCE
+            self.sock.bind((0, 1))
+            self.sock.send(struct.pack("=IHHIIIIIIHHI", 40, 3, 0, 0, 0, 1, 1, 0, 0, 4, 0, 1))
+        except OSError:
+            self.sock.close()
+            self.sock = None
+
+    def wait(self, seconds):
+        """The process of the next execve, 0 for another event, None when there was nothing."""
+        self.sock.settimeout(max(seconds, 0.001))
+        try:
+            data = self.sock.recv(4096)
+        except (socket.timeout, OSError):
+            return None
+        what, pid = struct.unpack_from("=I", data, 36)[0], struct.unpack_from("=I", data, 56)[0]
+        return pid if what == 2 else 0
+
+    def close(self):
+        if self.sock:
+            self.sock.close()
+
+
+def check_victim(d, kind, pid):
+    try:
+        return is_victim(d, kind, pid, open("/proc/%d/cmdline" % pid).read().split("\0"))
+    except OSError:
+        return False
+
+
+def await_victim(d, kind, seconds, execs):
     """A process of that kind, which may live for milliseconds only, or None."""
     if kind == "containerd":
         return d.proc.pid
-    old = set()
     end = time.time() + seconds
-    while time.time() < end:
+    while True:
         for p in os.listdir("/proc"):
-            if not p.isdigit() or p in old:
-                continue
-            try:
-                args = open("/proc/%s/cmdline" % p).read().split("\0")
-                if is_victim(d, kind, int(p), args):
-                    return int(p)
-                # what is seen for the first time may not have executed its program yet
-                if os.stat("/proc/" + p).st_ctime < time.time() - 1:
-                    old.add(p)
-            except OSError:
-                pass
-    return None
+            if p.isdigit() and check_victim(d, kind, int(p)):
+                return int(p)
+        while execs.sock and time.time() < end:
+            pid = execs.wait(end - time.time())
+            if pid and check_victim(d, kind, pid):
+                return pid
+        if time.time() >= end:
+            return None
 
 
 def life(d, i, rnd):
@@ -124,9 +155,11 @@ def leftovers(d, i, shim_killed):
 def one_round(d, number, rnd):
     i = "k%d" % number
     victim, delay = rnd.choice(VICTIMS), rnd.random() ** 2 * 0.4
+    execs = Execs()
     t = life(d, i, rnd.randrange(100))
     time.sleep(delay)
-    pid = await_victim(d, victim, 0.5)
+    pid = await_victim(d, victim, 1, execs)
+    execs.close()
     if pid:
         time.sleep(rnd.choice((0, 0, 0.001, 0.003)))
         try:
