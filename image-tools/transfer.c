@@ -43,8 +43,10 @@ static int use_endpoint(struct program *p, const struct registry_options *flags,
 	o.skip_verify = e->skip_verify;
 	o.insecure_host = e->insecure;
 	o.ns = e->ns;
-	if (e->ca)
-		o.cacert = e->ca;
+	o.cas = &e->cas;
+	o.cert = e->cert;
+	o.key = e->key;
+	o.headers = &e->headers;
 	/* What was given on the command line is for the registry itself. */
 	if (!e->origin)
 		o.user = o.password = NULL;

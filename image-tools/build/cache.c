@@ -30,6 +30,7 @@ int cache_open(struct cache *c, struct store *s, struct error *err)
 		"cache", "cache/steps", "cache/seen", "cache/blobs", "cache/mounts", "cache/locks", "cache/http"};
 
 	*c = (struct cache){.dir = -1, .store = s};
+	clock_gettime(CLOCK_REALTIME, &c->opened);
 	for (size_t i = 0; i < sizeof dirs / sizeof dirs[0]; i++)
 		if (mkdirat(s->layout.dir, dirs[i], 0700) < 0 && errno != EEXIST)
 			return error_sys(err, errno, "create %s/%s", s->path, dirs[i]);
@@ -100,6 +101,8 @@ bool cache_find(const struct cache *c, struct arena *a, const struct digest *key
 		return false;
 	}
 	layer->name = arena_strdup(a, name);
+	/* For gc --keep-cache. */
+	(void)!futimens(fd, (struct timespec[]){c->opened, c->opened});
 	return true;
 }
 
@@ -130,6 +133,8 @@ void cache_store(const struct cache *c, const struct digest *key, const struct b
 		r = -errno;
 	else
 		r = replace(c->dir, path, text, (size_t)n);
+	if (r == 0)
+		(void)!utimensat(c->dir, path, (struct timespec[]){c->opened, c->opened}, AT_SYMLINK_NOFOLLOW);
 	if (r < 0)
 		log_warning("build cache: %s/cache/%s: %s", c->store->path, path, error_text(-r));
 }

@@ -3,6 +3,7 @@
 #define OCI_RT_IMAGE_TOOLS_BUILD_CACHE_H
 
 #include <stdatomic.h>
+#include <time.h>
 
 #include "image-tools/compose.h"
 #include "image-tools/store/store.h"
@@ -22,6 +23,7 @@
 struct cache {
 	int dir;
 	struct store *store;
+	struct timespec opened; /* all that this build uses has been used then */
 };
 int cache_open(struct cache *c, struct store *s, struct error *err);
 void cache_close(struct cache *c);

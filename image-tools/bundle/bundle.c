@@ -4,7 +4,7 @@
  * unpack creates (or finds empty).  The overlay is made as a detached mount and
  * attached last but one, config.json is written last.  A failure takes all of it
  * back: unmount, forget, remove.  bundle.json says what belongs to the bundle, so that
- * rm-bundle removes bundles only.
+ * rm-bundle removes bundles only; it is there first, and again when all is known.
  */
 #include "image-tools/bundle/bundle.h"
 
@@ -366,7 +366,7 @@ static int write_info(struct build *b, const char *image, struct error *err)
 	if (b->inside)
 		json_write_member_bool(&w, "inside", true);
 	json_write_member_array(&w, "layers");
-	for (size_t i = 0; b->overlay && i < b->image.manifest.layers_count; i++)
+	for (size_t i = 0; b->overlay && b->layers && i < b->image.manifest.layers_count; i++)
 		json_write_string(&w, b->layers[i]);
 	json_write_end_array(&w);
 	json_write_member_array(&w, "ports");
@@ -442,7 +442,10 @@ int bundle_unpack(struct store *s, const struct store_image *image, const char *
 		take_back(&b);
 		return r;
 	}
-	r = make_rootfs(&b, err);
+	/* Already now, so that rm-bundle takes what a killed unpack leaves. */
+	r = write_info(&b, image->name, err);
+	if (r == 0)
+		r = make_rootfs(&b, err);
 	if (r == 0 && b.overlay) {
 		r = store_bundle_record(s, b.path, image->name, b.layers, b.image.manifest.layers_count, err);
 		b.recorded = r == 0;
@@ -535,6 +538,20 @@ int bundle_remove(struct store *s, const char *path, bool force, struct error *e
 	store_bundle_forget(s, info.path);
 	r = store_remove_tree(AT_FDCWD, info.path);
 	return r < 0 ? error_sys(err, -r, "remove %s", info.path) : 0;
+}
+
+int bundle_open_root(struct store *s, const char *path, struct error *err)
+{
+	struct string_list unused;
+	struct bundle_info info;
+	int fd, r = bundle_info_read(path, s->arena, &info, err);
+
+	if (r < 0)
+		return r;
+	if (info.inside)
+		return bundle_inside_overlay(s, info.layers.items, info.layers.count, info.path, false, &unused, err);
+	fd = open(arena_printf(s->arena, "%s/rootfs", info.path), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	return fd < 0 ? error_sys(err, errno, "open %s/rootfs", info.path) : fd;
 }
 
 int bundle_mount(struct store *s, const char *path, struct error *err)

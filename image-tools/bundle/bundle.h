@@ -47,6 +47,8 @@ int bundle_unpack(struct store *s, const struct store_image *image, const char *
 	const struct bundle_options *o, struct error *err);
 /* Undo it: network, mounts, record, directory.  Named volumes stay.  -EBUSY while a process runs in it, unless force. */
 int bundle_remove(struct store *s, const char *path, bool force, struct error *err);
+/* The root as it is now, for reading. */
+int bundle_open_root(struct store *s, const char *path, struct error *err);
 /* Mount the overlay again (after a reboot). */
 int bundle_mount(struct store *s, const char *path, struct error *err);
 

@@ -16,12 +16,14 @@
 struct options {
 	struct string_list changes;
 	const char *message, *author, *compress;
+	bool squash;
 };
 
 static const struct option_spec specs[] = {
 	{ "change", 'c', OPTION_LIST, offsetof(struct options, changes), "'ENV A=B'", "change the configuration too" },
 	{ "message", 'm', OPTION_STRING, offsetof(struct options, message), "TEXT", "for the history" },
 	{ "author", 'a', OPTION_STRING, offsetof(struct options, author), "NAME", "author" },
+	{ "squash", 0, OPTION_FLAG, offsetof(struct options, squash), NULL, "one layer with everything, instead of one more" },
 	{ "compress", 0, OPTION_STRING, offsetof(struct options, compress), "KIND[:LEVEL]", "gzip (default), zstd, none" },
 	{ 0 },
 };
@@ -41,12 +43,16 @@ static int flat_base(struct program *p, const struct image *image, struct error 
 	return r < 0 ? r : fd;
 }
 
-static int write_layer(struct program *p, const struct bundle_info *info, const struct image *image,
+static int write_layer(struct program *p, const struct bundle_info *info, const struct image *image, bool squash,
 	struct layer_writer *l, struct error *err)
 {
 	struct tar_writer w = { .sink = layer_write, .opaque = l };
 	_cleanup_fd_ int now = -1, before = -1;
 
+	if (squash) {
+		now = bundle_open_root(&p->store, info->path, err);
+		return now < 0 ? now : diff_write_tree(now, &w, err);
+	}
 	if (info->overlay) {
 		now = open(arena_printf(&p->arena, "%s/upper", info->path), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 		return now < 0 ? error_sys(err, errno, "open %s/upper", info->path) : diff_write_upper(now, &w, err);
@@ -56,6 +62,15 @@ static int write_layer(struct program *p, const struct bundle_info *info, const 
 		return error_sys(err, errno, "open %s/rootfs", info->path);
 	before = flat_base(p, image, err);
 	return before < 0 ? before : diff_write_changes(before, now, &w, err);
+}
+
+/* What was done stays in the history, without the layers that it made. */
+static void forget_layers(struct image *image)
+{
+	image->manifest.layers_count = 0;
+	image->config.diff_id_texts.count = 0;
+	for (size_t i = 0; i < image->config.history_count; i++)
+		image->config.history[i].empty_layer = true;
 }
 
 static int run(struct program *p, void *opaque, int argc, char **argv, struct error *err)
@@ -88,7 +103,7 @@ static int run(struct program *p, void *opaque, int argc, char **argv, struct er
 		r = layer_begin(&l, &p->store.layout, codec, level, err);
 	if (r < 0)
 		return r;
-	r = write_layer(p, &info, &image, &l, err);
+	r = write_layer(p, &info, &image, o->squash, &l, err);
 	if (r < 0) {
 		layer_abort(&l);
 		return r;
@@ -102,6 +117,8 @@ static int run(struct program *p, void *opaque, int argc, char **argv, struct er
 	image.config.created = h.created;
 	if (o->author)
 		image.config.author = o->author;
+	if (o->squash)
+		forget_layers(&image);
 	image_add_layer(&p->arena, &image, &layer, &diff_id, &h);
 	for (size_t i = 0; r == 0 && i < o->changes.count; i++)
 		r = image_change(&p->arena, &image.config, o->changes.items[i], err);

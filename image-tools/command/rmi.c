@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Theory of operation: take names away; what nothing names any more is gc's, which is run unless told otherwise. */
-#include <errno.h>
 #include <stdio.h>
 
 #include "base/log.h"
 #include "image-tools/command/commands.h"
 
 struct options {
-	bool keep;
+	bool keep, dry_run;
 };
 
 static const struct option_spec specs[] = {
 	{ "no-gc", 0, OPTION_FLAG, offsetof(struct options, keep), NULL, "leave the content for a later gc" },
+	{ "dry-run", 'n', OPTION_FLAG, offsetof(struct options, dry_run), NULL, "only say which names would go" },
 	{ 0 },
 };
 
@@ -27,14 +27,13 @@ static int run(struct program *p, void *opaque, int argc, char **argv, struct er
 		struct store_image image;
 
 		r = store_find(&p->store, argv[i], &image, err);
-		if (r == 0 && !image.name)
-			r = error_set(err, ERR_NOT_FOUND, ENOENT, "%s has no name to take away", argv[i]);
-		if (r == 0)
-			r = layout_set_name(&p->store.layout, &p->arena, image.name, NULL, err);
+		if (r == 0 && !o->dry_run)
+			r = image.name ? layout_set_name(&p->store.layout, &p->arena, image.name, NULL, err) :
+				layout_drop_nameless(&p->store.layout, &p->arena, &image.descriptor.digest, err);
 		if (r == 0 && !p->quiet)
-			printf("%s\n", image.name);
+			printf("%s\n", image.name ? image.name : image.descriptor.digest_text);
 	}
-	if (r == 0 && !o->keep && store_gc(&p->store, &g, &result, &ignored) < 0)
+	if (r == 0 && !o->keep && !o->dry_run && store_gc(&p->store, &g, &result, &ignored) < 0)
 		log_info("%s; run gc later", ignored.msg);
 	return r;
 }

@@ -13,6 +13,7 @@ struct options {
 	struct bundle_options b;
 	const char *platform;
 	struct string_list uids, gids;
+	bool rootless;
 };
 #define AT(M) offsetof(struct options, M)
 
@@ -22,6 +23,7 @@ static const struct option_spec specs[] = {
 	{ "platform", 0, OPTION_STRING, AT(platform), "P", "os/arch[/variant]" },
 	{ "no-config", 0, OPTION_FLAG, AT(b.no_config), NULL, "make only the root filesystem" },
 	{ "spec", 0, OPTION_STRING, AT(b.spec_file), "FILE", "JSON merged over config.json (RFC 7396; null removes)" },
+	{ "rootless", 0, OPTION_FLAG, AT(rootless), NULL, "as users get it anyway; root is refused" },
 	{ "uid-map", 0, OPTION_LIST, AT(uids), "CTR:HOST:SIZE", "run in a user namespace, flat, with these ids" },
 	{ "gid-map", 0, OPTION_LIST, AT(gids), "CTR:HOST:SIZE", "the same for groups (default: as --uid-map)" },
 	{ "env", 'e', OPTION_LIST, AT(b.env), "NAME[=VALUE]", "set a variable, or pass ours on" },
@@ -77,6 +79,8 @@ static int run(struct program *p, void *opaque, int argc, char **argv, struct er
 
 	if (o->b.overlay && o->b.flat)
 		return error_set(err, ERR_USAGE, EINVAL, "unpack: --overlay and --flat exclude one another");
+	if (r == 0 && o->rootless && geteuid() == 0 && !rootless_active())
+		return error_set(err, ERR_USAGE, EINVAL, "unpack --rootless: run it as the user that the container is for");
 	if (r == 0)
 		r = id_maps(o, err);
 	if (r < 0)

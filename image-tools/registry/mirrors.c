@@ -179,6 +179,7 @@ static int use_entry(struct arena *a, const struct reference *ref, const char *n
 
 struct best {
 	const char *name;
+	const char *short_name, *alias; /* what users of containers' tools might mean by it; NULL: nothing else */
 	struct registry_entry entry;
 	size_t length; /* of the part matched, 0: none */
 	size_t prefix; /* length of the prefix */
@@ -194,6 +195,9 @@ static int consider_file(struct arena *a, int dir, const char *file, const char 
 
 	if (r <= 0)
 		return r;
+	for (size_t i = 0; best->short_name && i < t.count; i++)
+		if (table_is(&t.items[i], "aliases", NULL) && key_is(&t.items[i], best->short_name, TOML_STRING))
+			best->alias = t.items[i].string;
 	entries = read_entries(a, &t, &count);
 	for (size_t i = 0; i < count; i++) {
 		struct registry_entry *e = &entries[i];
@@ -207,7 +211,7 @@ static int consider_file(struct arena *a, int dir, const char *file, const char 
 			return error_set(err, ERR_CONFIG, EINVAL, "%s: prefix \"%.200s\": a wildcard has no path", shown, e->prefix);
 		n = matches(e->prefix, best->name);
 		if (n && strlen(e->prefix) >= best->prefix)
-			*best = (struct best){ best->name, *e, n, strlen(e->prefix) };
+			*best = (struct best){ best->name, best->short_name, best->alias, *e, n, strlen(e->prefix) };
 	}
 	return 1;
 }
@@ -244,7 +248,9 @@ static int from_registries_conf(struct arena *a, const struct reference *ref, bo
 	struct error *err)
 {
 	const char *env = getenv("CONTAINERS_REGISTRIES_CONF"), *home = getenv("HOME");
-	struct best best = { .name = arena_printf(a, "%s/%s", ref->domain, ref->path) };
+	bool library = strncmp(ref->path, "library/", 8) == 0;
+	struct best best = { .name = arena_printf(a, "%s/%s", ref->domain, ref->path),
+		.short_name = strcmp(ref->domain, "docker.io") != 0 ? NULL : library ? ref->path + 8 : ref->path };
 	const char *path = env && *env ? env : home ? arena_printf(a, "%s/.config/containers/registries.conf", home) : "";
 	int r = consider_file(a, AT_FDCWD, path, path, &best, err);
 
@@ -254,6 +260,9 @@ static int from_registries_conf(struct arena *a, const struct reference *ref, bo
 	}
 	if (r >= 0 && !(env && *env))
 		r = consider_directory(a, arena_printf(a, "%s.d", path), &best, err);
+	if (r >= 0 && mirrors && best.alias && strcmp(best.alias, best.name) != 0)
+		log_warning("%s is %s here, as with Docker; the alias %s of registries.conf is not used: write it out if it is meant",
+			best.short_name, best.name, best.alias);
 	if (r < 0 || best.length == 0)
 		return r;
 	return use_entry(a, ref, best.name, best.length, &best.entry, mirrors, e, err);
@@ -294,8 +303,29 @@ static int use_url(struct arena *a, const char *shown, const char *url, bool ove
 struct host_entry {
 	const char *url;
 	bool pull, skip_verify, override_path;
-	const char *ca;
+	struct string_list cas, headers;
+	const char *cert, *key;
 };
+
+static const char *below(struct arena *a, const char *directory, const char *file)
+{
+	return *file == '/' ? file : arena_printf(a, "%s/%s", directory, file);
+}
+
+/* client = "both.pem", ["one.pem", ...] or [["cert", "key"], ...]: we can show one certificate, the first. */
+static void take_client(struct arena *a, const struct toml_item *item, const char *directory, struct host_entry *h)
+{
+	size_t count = item->kind == TOML_LISTS ? item->lists_count : item->kind == TOML_STRINGS ? item->strings.count : 1;
+	const char *first = item->kind == TOML_STRING ? item->string : item->strings.count ? item->strings.items[0] : "";
+
+	if (!*first)
+		return;
+	if (count > 1)
+		log_warning("%s/hosts.toml: of %zu client certificates only %s is used", directory, count, first);
+	h->cert = below(a, directory, first);
+	h->key = item->kind == TOML_LISTS && item->strings.count > 1 && *item->strings.items[1] ?
+		below(a, directory, item->strings.items[1]) : NULL;
+}
 
 /* The options of one [host."URL"] or of the top of the file. */
 static void take_option(struct arena *a, const struct toml_item *item, const char *directory, struct host_entry *h)
@@ -312,18 +342,41 @@ static void take_option(struct arena *a, const struct toml_item *item, const cha
 		h->skip_verify = item->boolean;
 	} else if (key_is(item, "override_path", TOML_BOOL)) {
 		h->override_path = item->boolean;
-	} else if (key_is(item, "ca", TOML_STRING) || (key_is(item, "ca", TOML_STRINGS) && item->strings.count)) {
-		const char *file = item->kind == TOML_STRING ? item->string : item->strings.items[0];
-
-		h->ca = *file == '/' ? file : arena_printf(a, "%s/%s", directory, file);
+	} else if (key_is(item, "ca", TOML_STRING)) {
+		string_list_add(a, &h->cas, below(a, directory, item->string));
+	} else if (key_is(item, "ca", TOML_STRINGS)) {
+		for (size_t i = 0; i < item->strings.count; i++)
+			string_list_add(a, &h->cas, below(a, directory, item->strings.items[i]));
+	} else if (strcmp(item->key, "client") == 0 && item->kind <= TOML_LISTS && item->kind != TOML_BOOL &&
+		item->kind != TOML_NUMBER) {
+		take_client(a, item, directory, h);
 	}
+}
+
+/* [header] or [host."URL".header]: a string, or several. */
+static int take_header(struct arena *a, const struct toml_item *item, const char *shown, struct host_entry *h,
+	struct error *err)
+{
+	const struct string_list one = { .items = (const char *[]){ item->string }, .count = 1 };
+	const struct string_list *values = item->kind == TOML_STRING ? &one : &item->strings;
+
+	if (item->kind != TOML_STRING && item->kind != TOML_STRINGS)
+		return error_set(err, ERR_CONFIG, EINVAL, "%s: header \"%.80s\": a string or strings expected", shown, item->key);
+	for (size_t i = 0; i < values->count; i++) {
+		/* A line's end would begin another header, or the body. */
+		if (!*item->key || strpbrk(item->key, "\r\n: \t") || strpbrk(values->items[i], "\r\n"))
+			return error_set(err, ERR_CONFIG, EINVAL, "%s: header \"%.80s\": not a valid name and value", shown, item->key);
+		string_list_add(a, &h->headers, arena_printf(a, "%s: %s", item->key, values->items[i]));
+	}
+	return 0;
 }
 
 static int use_host(struct arena *a, const struct reference *ref, const char *shown, const struct host_entry *h,
 	bool origin, struct endpoints *list, struct error *err)
 {
-	struct endpoint e = { .ref = *ref, .skip_verify = h->skip_verify, .ca = h->ca, .origin = origin };
-	int r = use_url(a, shown, h->url, h->override_path, &e, err);
+	struct endpoint e = { .ref = *ref, .skip_verify = h->skip_verify, .cas = h->cas, .cert = h->cert, .key = h->key,
+		.headers = h->headers, .origin = origin };
+	int r = h->url ? use_url(a, shown, h->url, h->override_path, &e, err) : 0;
 
 	if (r < 0)
 		return r;
@@ -336,13 +389,54 @@ static int use_host(struct arena *a, const struct reference *ref, const char *sh
 	return 0;
 }
 
+/* Is it a table below the one of this host? */
+static bool of_host(const struct toml_item *item, const struct host_entry *h)
+{
+	return h->url && item->table[0] && strcmp(item->table[0], "host") == 0 && item->table[1] &&
+		strcmp(item->table[1], h->url) == 0 && item->table[2];
+}
+
+static int read_hosts(struct arena *a, const struct reference *ref, const struct toml *t, const char *directory,
+	bool mirrors, struct endpoints *list, struct error *err)
+{
+	const char *shown = arena_printf(a, "%s/hosts.toml", directory);
+	struct host_entry server = { .pull = true }, host = { 0 };
+	int r = 0;
+
+	for (size_t i = 0; r >= 0 && i <= t->count; i++) {
+		const struct toml_item *item = i < t->count ? &t->items[i] : NULL;
+
+		if (!item || (!item->key && !of_host(item, &host))) {
+			if (host.url && host.pull && mirrors)
+				r = use_host(a, ref, shown, &host, false, list, err);
+			host = (struct host_entry){ .pull = true };
+			if (item && item->table[0] && strcmp(item->table[0], "host") == 0 && item->table[1] && !item->table[2])
+				host.url = item->table[1];
+		} else if (!item->key) {
+			continue;
+		} else if (!item->table[0]) {
+			if (key_is(item, "server", TOML_STRING))
+				server.url = item->string;
+			else
+				take_option(a, item, directory, &server);
+		} else if (table_is(item, "header", NULL)) {
+			r = take_header(a, item, shown, &server, err);
+		} else if (of_host(item, &host)) {
+			if (strcmp(item->table[2], "header") == 0)
+				r = take_header(a, item, shown, &host, err);
+		} else if (host.url && !item->table[2]) {
+			take_option(a, item, directory, &host);
+		}
+	}
+	return r < 0 ? r : use_host(a, ref, shown, &server, true, list, err);
+}
+
 /* 1 when there is a file for the domain. */
 static int from_hosts_toml(struct arena *a, const struct reference *ref, bool mirrors, struct endpoints *list,
 	struct error *err)
 {
 	const char *env = getenv("OCI_IMAGE_HOSTS_DIR"), *top = env && *env ? env : "/etc/containerd/certs.d";
 	const char *names[] = { ref->domain, NULL, "_default" }, *colon = strrchr(ref->domain, ':');
-	struct host_entry server = { .pull = true }, host = { 0 };
 	const char *directory = NULL, *shown = NULL;
 	struct toml t;
 	int r = 0;
@@ -357,31 +451,9 @@ static int from_hosts_toml(struct arena *a, const struct reference *ref, bool mi
 		shown = arena_printf(a, "%s/hosts.toml", directory);
 		r = read_toml(a, AT_FDCWD, shown, shown, &t, err);
 	}
-	if (r <= 0)
-		return r;
-	for (size_t i = 0; r >= 0 && i <= t.count; i++) {
-		const struct toml_item *item = i < t.count ? &t.items[i] : NULL;
-
-		if (!item || !item->key) {
-			if (host.url && host.pull && mirrors)
-				r = use_host(a, ref, shown, &host, false, list, err);
-			host = (struct host_entry){ .pull = true };
-			if (item && item->table[0] && strcmp(item->table[0], "host") == 0 && item->table[1] && !item->table[2])
-				host.url = item->table[1];
-		} else if (!item->table[0]) {
-			if (key_is(item, "server", TOML_STRING))
-				server.url = item->string;
-			else
-				take_option(a, item, directory, &server);
-		} else if (host.url && !item->table[2]) {
-			take_option(a, item, directory, &host);
-		}
-	}
-	if (r >= 0 && server.url)
-		r = use_host(a, ref, shown, &server, true, list, err);
-	else if (r >= 0)
-		append(a, list, (struct endpoint){ .ref = *ref, .skip_verify = server.skip_verify, .ca = server.ca, .origin = true });
-	return r < 0 ? r : 1;
+	if (r > 0)
+		r = read_hosts(a, ref, &t, directory, mirrors, list, err);
+	return r < 0 ? r : list->count > 0;
 }
 
 int endpoints_find(struct arena *a, const struct reference *ref, bool mirrors, struct endpoints *e, struct error *err)

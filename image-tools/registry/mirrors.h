@@ -2,6 +2,7 @@
 #ifndef OCI_RT_IMAGE_TOOLS_REGISTRY_MIRRORS_H
 #define OCI_RT_IMAGE_TOOLS_REGISTRY_MIRRORS_H
 
+#include "image-tools/manifest.h"
 #include "image-tools/reference.h"
 #include "image-tools/registry/registry.h"
 
@@ -16,7 +17,9 @@ struct endpoint {
 	bool insecure;	      /* plain HTTP or unverified TLS */
 	bool plain;	      /* plain HTTP, said by the scheme */
 	bool skip_verify;
-	const char *ca;	      /* PEM file, or NULL */
+	struct string_list cas;	    /* PEM files */
+	const char *cert, *key;	    /* client certificate, or NULL */
+	struct string_list headers; /* "Name: value", for this server only */
 	const char *ns;	      /* original domain, sent along as ?ns= (containerd's mirrors), or NULL */
 	bool origin;	      /* the registry itself, not a mirror: the last one */
 };

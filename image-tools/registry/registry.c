@@ -39,6 +39,23 @@ static const char *wire_host(const char *domain)
 	return strcmp(domain, "docker.io") == 0 ? "registry-1.docker.io" : domain;
 }
 
+/* The headers of a request and those that the configuration adds for this server. */
+static const char *const *with_headers(struct arena *a, const struct registry *r, const char *const *headers)
+{
+	const struct string_list *more = r->options.headers;
+	size_t n = 0;
+	const char **all;
+
+	if (!more || more->count == 0)
+		return headers;
+	while (headers && headers[n])
+		n++;
+	all = arena_array(a, const char *, n + more->count + 1);
+	for (size_t i = 0; i < n + more->count; i++)
+		all[i] = i < n ? headers[i] : more->items[i - n];
+	return all;
+}
+
 /* The scheme is found with GET /v2/: https, and only where it is allowed http after the handshake failed. */
 static int ping(struct registry *r, struct error *err)
 {
@@ -51,7 +68,8 @@ static int ping(struct registry *r, struct error *err)
 		return error_sys(err, ENOMEM, "start curl");
 	for (;;) {
 		r->base = arena_printf(&r->arena, "%s://%s%s", r->plain ? "http" : "https", r->host, r->path);
-		struct http_request req = { .method = "GET", .url = arena_printf(&r->arena, "%s/v2/", r->base) };
+		struct http_request req = { .method = "GET", .url = arena_printf(&r->arena, "%s/v2/", r->base),
+			.headers = with_headers(&r->arena, r, NULL) };
 
 		rc = http_perform(http, &r->arena, &req, &resp, err);
 		if (rc < 0 && !r->plain && r->may_be_plain && resp.tls_refused) {
@@ -220,12 +238,17 @@ static int status_error(struct connection *c, const struct http_request *req, co
 	}
 }
 
-/* Follow redirects of one request.  Credentials go along only on the same scheme and host. */
-static int exchange(struct connection *c, struct http_request req, struct http_response *resp, struct error *err)
+/* Follow redirects of one request.  Credentials, and headers of the configuration, go along only on the same scheme and
+ * host. */
+static int exchange(struct connection *c, struct http_request req, bool same_host, struct http_response *resp,
+	struct error *err)
 {
+	const char *const *headers = req.headers;
 	bool read = strcmp(req.method, "GET") == 0 || strcmp(req.method, "HEAD") == 0;
 	struct url_parts from, to;
 
+	if (same_host)
+		req.headers = with_headers(c->arena, c->registry, headers);
 	for (int i = 0;; i++) {
 		int r = http_perform(c->http, c->arena, &req, resp, err);
 		const char *next;
@@ -249,6 +272,7 @@ static int exchange(struct connection *c, struct http_request req, struct http_r
 					req.url, to.host);
 			req.bearer = NULL;
 			req.basic = NULL;
+			req.headers = headers;
 		}
 		req.url = next;
 	}
@@ -272,7 +296,7 @@ int registry_call_once(struct connection *c, struct call *call, struct http_resp
 	for (int i = 0;; i++) {
 		if (same_host)
 			registry_authorize(c, call, &req);
-		r = exchange(c, req, resp, err);
+		r = exchange(c, req, same_host, resp, err);
 		if (r < 0)
 			return r;
 		if (resp->status != 401 || !same_host || i == 2 || resp->challenge_count == 0)

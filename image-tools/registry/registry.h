@@ -2,6 +2,7 @@
 #ifndef OCI_RT_IMAGE_TOOLS_REGISTRY_REGISTRY_H
 #define OCI_RT_IMAGE_TOOLS_REGISTRY_REGISTRY_H
 
+#include "image-tools/manifest.h"
 #include "image-tools/reference.h"
 #include "image-tools/registry/auth.h"
 #include "image-tools/registry/http.h"
@@ -15,6 +16,9 @@ struct registry_options {
 	const char *authfile;
 	const char *user, *password; /* instead of the auth files */
 	const char *cacert;	     /* PEM file, besides the system's */
+	const struct string_list *cas; /* further ones, or NULL */
+	const char *cert, *key;	     /* client certificate, or NULL; key NULL: it is in the same file */
+	const struct string_list *headers; /* "Name: value" for this server and no other, or NULL */
 	bool plain;		     /* plain HTTP from the start */
 	bool skip_verify;	     /* any certificate will do */
 	bool insecure_host;	     /* this very host is as if listed in insecure */

@@ -301,6 +301,12 @@ int registry_certificates(struct registry *r, struct error *err)
 		rc = read_directory(r, arena_printf(&r->arena, "/etc/docker/certs.d/%s", r->host), err);
 	if (rc == 0 && r->options.cacert)
 		rc = add_pem(r, AT_FDCWD, r->options.cacert, err);
+	for (size_t i = 0; rc == 0 && r->options.cas && i < r->options.cas->count; i++)
+		rc = add_pem(r, AT_FDCWD, r->options.cas->items[i], err);
+	if (r->options.cert) {
+		r->http_options.cert = r->options.cert;
+		r->http_options.key = r->options.key ? r->options.key : r->options.cert;
+	}
 	/* curl takes one list: ours replaces the system's, so put that in front again. */
 	if (rc == 0 && r->http_options.ca_pem)
 		add_pem(r, AT_FDCWD, "/etc/ssl/certs/ca-certificates.crt", &ignored);

@@ -191,7 +191,7 @@ static int value(struct parser *s, struct toml_item *item, int depth);
 
 static int array(struct parser *s, struct toml_item *item, int depth)
 {
-	bool only_strings = true;
+	bool only_strings = true, only_lists = true;
 
 	for (s->p++;;) {
 		struct toml_item inner = { 0 };
@@ -203,10 +203,12 @@ static int array(struct parser *s, struct toml_item *item, int depth)
 		r = value(s, &inner, depth + 1);
 		if (r < 0)
 			return r;
+		only_strings &= inner.kind == TOML_STRING;
+		only_lists &= inner.kind == TOML_STRINGS;
 		if (inner.kind == TOML_STRING)
 			string_list_add(s->a, &item->strings, inner.string);
-		else
-			only_strings = false;
+		else if (inner.kind == TOML_STRINGS && item->lists_count++ == 0)
+			item->strings = inner.strings;
 		space(s);
 		if (*s->p == ',')
 			s->p++;
@@ -214,7 +216,7 @@ static int array(struct parser *s, struct toml_item *item, int depth)
 			return complain(s, "a comma or the end of an array expected");
 	}
 	s->p++;
-	item->kind = only_strings ? TOML_STRINGS : TOML_OTHER;
+	item->kind = only_strings ? TOML_STRINGS : only_lists ? TOML_LISTS : TOML_OTHER;
 	return 0;
 }
 

@@ -8,9 +8,9 @@
 
 /*
  * As much of TOML 1.0 as registries.conf and hosts.toml use: tables, arrays of tables, dotted and quoted keys,
- * strings of all four kinds, booleans, integers, arrays of strings.  Dates, floats and inline tables are read over.
+ * strings of all four kinds, booleans, integers, arrays of strings and of such arrays.  Dates, floats and inline tables are read over.
  */
-enum toml_kind { TOML_STRING, TOML_BOOL, TOML_NUMBER, TOML_STRINGS, TOML_OTHER };
+enum toml_kind { TOML_STRING, TOML_BOOL, TOML_NUMBER, TOML_STRINGS, TOML_LISTS, TOML_OTHER };
 
 /* "key = value" with the header it stands under: for [[registry.mirror]] the parts "registry", "mirror". */
 struct toml_item {
@@ -21,7 +21,8 @@ struct toml_item {
 	enum toml_kind kind;
 	const char *string;
 	bool boolean;
-	struct string_list strings;
+	struct string_list strings; /* of TOML_LISTS the first one */
+	size_t lists_count;
 };
 
 struct toml {

@@ -18,15 +18,9 @@
 
 #include "base/fd.h"
 #include "base/log.h"
-#include "image-tools/store/store.h"
+#include "image-tools/store/gc_internal.h"
 
-struct marks {
-	struct arena *a;
-	const char **names;
-	size_t count, capacity;
-};
-
-static void mark(struct marks *m, const char *name)
+void gc_mark(struct marks *m, const char *name)
 {
 	if (m->count == m->capacity) {
 		size_t bigger = m->capacity ? m->capacity * 2 : 256;
@@ -42,7 +36,13 @@ static int compare_names(const void *a, const void *b)
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-static bool marked(const struct marks *m, const char *name)
+void gc_marks_sort(struct marks *m)
+{
+	if (m->count)
+		qsort(m->names, m->count, sizeof *m->names, compare_names);
+}
+
+bool gc_marked(const struct marks *m, const char *name)
 {
 	return m->count && bsearch(&name, m->names, m->count, sizeof *m->names, compare_names);
 }
@@ -52,7 +52,7 @@ static void mark_digest(struct marks *m, const struct digest *d)
 	char hex[DIGEST_TEXT_MAX];
 
 	if (d->algorithm)
-		mark(m, arena_strdup(m->a, digest_hex(d, hex)));
+		gc_mark(m, arena_strdup(m->a, digest_hex(d, hex)));
 }
 
 static void mark_layers(struct store *s, struct marks *layers, const struct manifest *m)
@@ -68,9 +68,9 @@ static void mark_layers(struct store *s, struct marks *layers, const struct mani
 	for (size_t i = 0; i < c.diff_id_texts.count; i++) {
 		struct digest chain;
 
-		mark(layers, store_layer_name(s->arena, &c.diff_ids[i]));
+		gc_mark(layers, store_layer_name(s->arena, &c.diff_ids[i]));
 		if (i > 0 && chain_id(c.diff_ids, i + 1, &chain) == 0)
-			mark(layers, store_layer_chain_name(s->arena, &chain));
+			gc_mark(layers, store_layer_chain_name(s->arena, &chain));
 	}
 }
 
@@ -138,7 +138,7 @@ static void mark_bundles(struct store *s, struct marks *layers)
 			continue;
 		}
 		for (size_t i = 0; i < record.layers.count; i++)
-			mark(layers, record.layers.items[i]);
+			gc_mark(layers, record.layers.items[i]);
 	}
 	if (d)
 		closedir(d);
@@ -167,7 +167,7 @@ static void mark_words(struct store *s, int dir, const char *name, int word, str
 		for (int i = 0; value && i < word; i++)
 			value = strtok_r(NULL, " \n", &save);
 		if (value)
-			mark(m, strncmp(value, "sha256:", 7) == 0 ? value + 7 : value);
+			gc_mark(m, strncmp(value, "sha256:", 7) == 0 ? value + 7 : value);
 	}
 	if (d)
 		closedir(d);
@@ -180,7 +180,13 @@ static void mark_cache(struct store *s, struct marks *blobs, struct marks *layer
 	mark_words(s, s->layout.dir, "cache/blobs", 2, blobs);
 }
 
-static uint64_t tree_size(int dir, const char *name)
+static void note_newest(struct timespec *newest, const struct timespec *t)
+{
+	if (newest && (t->tv_sec > newest->tv_sec || (t->tv_sec == newest->tv_sec && t->tv_nsec > newest->tv_nsec)))
+		*newest = *t;
+}
+
+uint64_t gc_tree_size(int dir, const char *name, struct timespec *newest)
 {
 	int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	DIR *d = fd < 0 ? NULL : fdopendir(fd);
@@ -193,7 +199,8 @@ static uint64_t tree_size(int dir, const char *name)
 		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0 ||
 			fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 			continue;
-		sum += S_ISDIR(st.st_mode) ? tree_size(dirfd(d), e->d_name) : (uint64_t)st.st_blocks * 512;
+		note_newest(newest, &st.st_mtim);
+		sum += S_ISDIR(st.st_mode) ? gc_tree_size(dirfd(d), e->d_name, newest) : (uint64_t)st.st_blocks * 512;
 	}
 	if (d)
 		closedir(d);
@@ -215,13 +222,13 @@ static void sweep(struct store *s, const char *name, enum sweep_kind kind, const
 		uint64_t bytes = 0;
 		struct stat st;
 
-		if (e->d_name[0] == '.' || (m && marked(m, e->d_name)))
+		if (e->d_name[0] == '.' || (m && gc_marked(m, e->d_name)))
 			continue;
 		if (kind == SWEEP_TMP && strcmp(e->d_name, s->run_name) == 0)
 			continue;
 		if (fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 || (o->older && st.st_ctime > before))
 			continue;
-		bytes = S_ISDIR(st.st_mode) ? tree_size(dirfd(d), e->d_name) : (uint64_t)st.st_blocks * 512;
+		bytes = S_ISDIR(st.st_mode) ? gc_tree_size(dirfd(d), e->d_name, NULL) : (uint64_t)st.st_blocks * 512;
 		log_debug("gc: %s/%s", name, e->d_name);
 		if (!o->dry_run && store_remove_tree(dirfd(d), e->d_name) < 0) {
 			log_warning("gc: %s/%s/%s cannot be removed", s->path, name, e->d_name);
@@ -275,19 +282,27 @@ int store_gc(struct store *s, const struct gc_options *o, struct gc_result *resu
 		return -EBUSY;
 	}
 	r = layout_index_read(&s->layout, s->arena, &x, err);
-	for (size_t i = 0; r == 0 && i < x.manifests_count; i++)
-		r = mark_document(s, &blobs, &layers, &x.manifests[i], 0, err);
+	for (size_t i = 0; r == 0 && i < x.manifests_count; i++) {
+		bool goes = o->dangling && !string_map_get(&x.manifests[i].annotations, ANNOTATION_REF_NAME);
+
+		if (!goes)
+			r = mark_document(s, &blobs, &layers, &x.manifests[i], 0, err);
+		else if (!o->dry_run)
+			r = layout_drop_nameless(&s->layout, s->arena, &x.manifests[i].digest, err);
+	}
 	if (r < 0)
 		return r;
 	mark_bundles(s, &layers);
 	if (o->build_cache)
 		sweep(s, "cache", SWEEP_TMP, NULL, o, before, result);
-	if (!o->build_cache)
+	else if (o->limit_cache)
+		r = gc_limit_cache(s, &blobs, &layers, o, before, result, err);
+	else
 		mark_cache(s, &blobs, &layers);
-	if (blobs.count)
-		qsort(blobs.names, blobs.count, sizeof *blobs.names, compare_names);
-	if (layers.count)
-		qsort(layers.names, layers.count, sizeof *layers.names, compare_names);
+	if (r < 0)
+		return r;
+	gc_marks_sort(&blobs);
+	gc_marks_sort(&layers);
 	sweep(s, "layers", SWEEP_LAYERS, &layers, o, before, result);
 	if (!o->layers_only) {
 		sweep(s, "blobs/sha256", SWEEP_BLOBS, &blobs, o, before, result);

@@ -378,8 +378,9 @@ int layout_index_write(const struct layout *l, struct arena *a, const struct ima
 	return r < 0 ? error_sys(err, -r, "write %s/index.json", l->path) : 0;
 }
 
-int layout_set_name(const struct layout *l, struct arena *a, const char *name, const struct descriptor *d,
-	struct error *err)
+/* d NULL: take the name away; with the name "", the entry of the digest `nameless` that has none. */
+static int change_index(const struct layout *l, struct arena *a, const char *name, const struct descriptor *d,
+	const struct digest *nameless, struct error *err)
 {
 	struct image_index x;
 	struct descriptor *items;
@@ -397,7 +398,7 @@ int layout_set_name(const struct layout *l, struct arena *a, const char *name, c
 	for (size_t i = 0; i < x.manifests_count; i++) {
 		const char *have = string_map_get(&x.manifests[i].annotations, ANNOTATION_REF_NAME);
 
-		if (have ? strcmp(have, name) == 0 : *name == '\0' && d && digest_equal(&d->digest, &x.manifests[i].digest))
+		if (have ? strcmp(have, name) == 0 : *name == '\0' && nameless && digest_equal(nameless, &x.manifests[i].digest))
 			found = true;
 		else
 			items[n++] = x.manifests[i];
@@ -413,4 +414,15 @@ int layout_set_name(const struct layout *l, struct arena *a, const char *name, c
 	x.manifests = items;
 	x.manifests_count = n;
 	return layout_index_write(l, a, &x, err);
+}
+
+int layout_set_name(const struct layout *l, struct arena *a, const char *name, const struct descriptor *d,
+	struct error *err)
+{
+	return change_index(l, a, name, d, d ? &d->digest : NULL, err);
+}
+
+int layout_drop_nameless(const struct layout *l, struct arena *a, const struct digest *digest, struct error *err)
+{
+	return change_index(l, a, "", NULL, digest, err);
 }

@@ -60,6 +60,8 @@ int layout_index_write(const struct layout *l, struct arena *a, const struct ima
  * there is nothing to remove. */
 int layout_set_name(const struct layout *l, struct arena *a, const char *name, const struct descriptor *d,
 	struct error *err);
+/* Take the entry without a name away that has this digest. */
+int layout_drop_nameless(const struct layout *l, struct arena *a, const struct digest *digest, struct error *err);
 int layout_lock(const struct layout *l, struct error *err);
 
 #endif

@@ -79,6 +79,9 @@ int store_bundle_forget(struct store *s, const char *bundle);
 struct gc_options {
 	bool dry_run, layers_only;
 	bool build_cache; /* forget it; otherwise what it needs stays */
+	bool dangling;	  /* also images without a name */
+	bool limit_cache; /* only its latest part, up to cache_max bytes */
+	uint64_t cache_max;
 	const char *older; /* only what has been there longer: "90s", "30m", "12h", "7d"; or NULL */
 };
 struct gc_result {

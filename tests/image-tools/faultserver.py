@@ -2,7 +2,7 @@
 """A registry with faults, in front of an OCI layout: faultserver.py PORT LAYOUT LOG [OTHERPORT]
 
 The repository's first component chooses the fault: GET /v2/<fault>/app/...  Every request is written to LOG
-as "PORT METHOD PATH AUTHORIZATION RANGE".  With "auth-..." a bearer token is wanted."""
+as "PORT METHOD PATH AUTHORIZATION RANGE", and headers that begin with x-.  With "auth-..." a bearer token is wanted."""
 import base64, hashlib, json, os, re, sys, time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -24,7 +24,8 @@ class H(BaseHTTPRequestHandler):
 
     def note(self):
         with open(log, "a") as f:
-            f.write("%d %s %s %s %s\n" % (port, self.command, self.path, self.headers.get("Authorization", "-"), self.headers.get("Range", "-")))
+            more = "".join(" %s=%s" % (k.lower(), v) for k, v in self.headers.items() if k.lower().startswith("x-"))
+            f.write("%d %s %s %s %s%s\n" % (port, self.command, self.path, self.headers.get("Authorization", "-"), self.headers.get("Range", "-"), more))
 
     def nth(self, key):
         count[key] = count.get(key, 0) + 1

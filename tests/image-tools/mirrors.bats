@@ -11,7 +11,7 @@ setup_file() {
 	DIGEST=$("$OCI_IMAGE" --json images app:1 | jq -r '.[0].digest')
 	P1=$(free_port) P2=$(free_port) DEAD=$(free_port)
 	export P1 P2 DEAD DIGEST OCI_IMAGE_HOSTS_DIR=$WORK/certs.d CONTAINERS_REGISTRIES_CONF=$WORK/registries.conf
-	python3 "$HERE/faultserver.py" "$P1" "$WORK/layout" "$WORK/log1" 3>&- & echo $! >"$WORK/one.pid"
+	python3 "$HERE/faultserver.py" "$P1" "$WORK/layout" "$WORK/log1" "$P2" 3>&- & echo $! >"$WORK/one.pid"
 	python3 "$HERE/faultserver.py" "$P2" "$WORK/layout" "$WORK/log2" 3>&- & echo $! >"$WORK/two.pid"
 	wait_port "$P1" && wait_port "$P2"
 }
@@ -246,6 +246,106 @@ not_asked() { ! grep -q " /v2/[^ ]" "$WORK/log$1"; }
 		rm -rf "$WORK/store"
 		image pull example.test/plain/app:1
 	done
+}
+
+@test "hosts.toml: client certificate and key, in one file or two, and several CAs" {
+	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$WORK/key" -out "$WORK/ca.pem" -days 2 -subj /CN=localhost \
+		-addext subjectAltName=DNS:localhost 2>/dev/null
+	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$WORK/other-key" -out "$WORK/other.pem" -days 2 -subj /CN=else 2>/dev/null
+	# the client's certificate is its own authority
+	mkdir -p "$WORK/certs.d/example.test"
+	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$WORK/certs.d/example.test/me.key" \
+		-out "$WORK/certs.d/example.test/me.cert" -days 2 -subj /CN=me 2>/dev/null
+	cat "$WORK/certs.d/example.test/me.cert" "$WORK/certs.d/example.test/me.key" >"$WORK/both.pem"
+	registry mutual "  tls: {certificate: $WORK/ca.pem, key: $WORK/key, clientcas: [$WORK/certs.d/example.test/me.cert]}" ""
+	image import "$WORK/root.tar" up:1
+	url="https://localhost:$PORT_mutual"
+	mkdir -p "$WORK/own/localhost:$PORT_mutual"
+	cp "$WORK/ca.pem" "$WORK/own/localhost:$PORT_mutual/ca.crt"
+	cp "$WORK/certs.d/example.test/me.cert" "$WORK/certs.d/example.test/me.key" "$WORK/own/localhost:$PORT_mutual/"
+	OCI_IMAGE_CERTS_DIR=$WORK/own image push up:1 "localhost:$PORT_mutual/plain/app:1"
+	hosts example.test <<-T
+		[host."$url"]
+		  ca = "$WORK/ca.pem"
+	T
+	run image pull example.test/plain/app:1
+	[ "$status" != 0 ]
+	for client in '[["me.cert", "me.key"]]' "\"$WORK/both.pem\"" "[\"$WORK/both.pem\"]" "[[\"$WORK/both.pem\", \"\"]]" "[['me.cert', 'me.key'], ['a', 'b']]"; do
+		rm -rf "$WORK/store"
+		hosts example.test <<-T
+			[host."$url"]
+			  ca = ["$WORK/other.pem", "$WORK/ca.pem"]
+			  client = $client
+		T
+		image pull example.test/plain/app:1
+		rm -rf "$WORK/store"
+		hosts example.test <<-T
+			server = "$url"
+			ca = "$WORK/ca.pem"
+			client = $client
+		T
+		image pull example.test/plain/app:1
+	done
+	hosts example.test <<-T
+		server = "$url"
+		ca = "$WORK/ca.pem"
+		client = [["me.cert", "missing.key"]]
+	T
+	rm -rf "$WORK/store"
+	run image pull example.test/plain/app:1
+	echo "$output"
+	[ "$status" = 5 ]
+	[[ $output == *missing.key* ]]
+}
+
+@test "hosts.toml: headers go to their server and to no other" {
+	hosts example.test <<-T
+		server = "http://localhost:$P2"
+		[header]
+		  x-server = "two"
+		[host."http://localhost:$P1"]
+		  [host."http://localhost:$P1".header]
+		    x-one = "first"
+		    "x-list" = ["a", "b"]
+	T
+	image pull example.test/plain/app:1
+	asked 1 plain; not_asked 2
+	grep -q 'x-one=first x-list=a x-list=b' "$WORK/log1"
+	if grep -q x-server "$WORK/log1"; then false; fi
+	# the first one fails: the server gets its own
+	rm -rf "$WORK/store"
+	image pull example.test/wrong-digest/app:1 || true
+	grep -q 'wrong-digest.*x-server=two' "$WORK/log2"
+	if grep -q x-one "$WORK/log2"; then false; fi
+	# blobs are redirected to another port, which is another server
+	rm -rf "$WORK/store"; : >"$WORK/log1"; : >"$WORK/log2"
+	image pull example.test/redirect/app:1
+	grep -q '/v2/redirect/app/blobs.*x-one=first' "$WORK/log1"
+	grep -q 'blobs' "$WORK/log2"
+	if grep x- "$WORK/log2"; then false; fi
+	for bad in 'x = "a\r\nb: c"' '"a b" = "c"' '"a:" = "c"' 'x = 1'; do
+		printf '[host."http://localhost:%s"]\n[host."http://localhost:%s".header]\n%s\n' "$P1" "$P1" "$bad" | hosts example.test
+		run image pull example.test/plain/app:2
+		echo "$output"
+		[ "$status" = 1 ]
+		[[ $output == *header* ]]
+	done
+}
+
+@test "registries.conf: an alias that leads elsewhere is named, and not followed" {
+	conf <<-T
+		[[registry]]
+		prefix = "docker.io/library/app"
+		location = "localhost:$P1/plain/app"
+		[aliases]
+		"app" = "example.test/plain/app"
+		"team/tool" = "docker.io/team/tool"
+	T
+	run "$OCI_IMAGE" pull app:1
+	echo "$output"
+	[ "$status" = 0 ]
+	[[ $output == *"app is docker.io/library/app here"*"example.test/plain/app"* ]]
+	asked 1 plain
 }
 
 @test "--mirror comes first; credentials of the command line do not go to mirrors" {
