@@ -22,6 +22,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/path.h"
+#include "image-tools/layer/diff.h"
 #include "image-tools/rootless.h"
 #include "image-tools/store/unpacked.h"
 
@@ -33,6 +34,7 @@ struct build {
 	int root; /* for lookups: the mounted or flat tree */
 	struct image image;
 	const char **layers;
+	const char *tree; /* digest of BUNDLE_TREE, or NULL */
 	bool overlay, created, mounted, recorded;
 	struct bundle_spec spec;
 };
@@ -89,6 +91,28 @@ static int attach_overlay(struct build *b, struct error *err)
 	return b->root < 0 ? error_sys(err, errno, "open %s/rootfs", b->path) : 0;
 }
 
+/* commit does without it; so a failure here is none of unpack. */
+static void record_tree(struct build *b, int root)
+{
+	struct tree_writer *w = malloc(sizeof *w);
+	struct error ignored = { 0 };
+	struct digest d;
+	int r = w ? tree_write_begin(w, b->dir, BUNDLE_TREE) : -ENOMEM;
+
+	if (r == 0) {
+		r = diff_record(root, w, &ignored);
+		if (r == 0)
+			r = tree_write_end(w, &d);
+		else
+			tree_write_abort(w);
+		if (r == 0)
+			b->tree = digest_string(b->store->arena, &d);
+		else
+			unlinkat(b->dir, BUNDLE_TREE, 0);
+	}
+	free(w);
+}
+
 static int make_rootfs(struct build *b, struct error *err)
 {
 	int r;
@@ -105,6 +129,7 @@ static int make_rootfs(struct build *b, struct error *err)
 		if (fstat(tmp, &st) == 0 && st.st_uid == 0 && b->o->uids.count && b->o->uids.ranges[0].inside == 0 &&
 			fchown(tmp, b->o->uids.ranges[0].outside, b->o->gids.ranges[0].outside) < 0)
 			return error_sys(err, errno, "set the owner of %s/rootfs", b->path);
+		record_tree(b, tmp);
 		if (renameat(b->dir, ".rootfs", b->dir, "rootfs") < 0)
 			return error_sys(err, errno, "create %s/rootfs", b->path);
 		b->root = fd_take(&tmp);
@@ -343,6 +368,8 @@ static int write_info(struct build *b, const char *image, struct error *err)
 	json_write_member_string(&w, "manifest", b->image.manifest_descriptor.digest_text);
 	json_write_member_string(&w, "store", b->store->path);
 	json_write_member_bool(&w, "overlay", b->overlay);
+	if (b->tree)
+		json_write_member_string(&w, "tree", b->tree);
 	json_write_member_array(&w, "layers");
 	for (size_t i = 0; b->overlay && i < b->image.manifest.layers_count; i++)
 		json_write_string(&w, b->layers[i]);
@@ -434,6 +461,7 @@ static const struct json_field info_fields[] = {
 	JSON_F(JSON_STRING, struct bundle_info, image, "image"),
 	JSON_F(JSON_STRING, struct bundle_info, manifest, "manifest", .required = true),
 	JSON_F(JSON_BOOL, struct bundle_info, overlay, "overlay"),
+	JSON_F(JSON_STRING, struct bundle_info, tree, "tree"),
 	JSON_F_LIST(JSON_STRINGS, struct bundle_info, layers, "layers"),
 };
 static const struct json_object info_object = JSON_OBJECT_OF("bundle", struct bundle_info, info_fields);
