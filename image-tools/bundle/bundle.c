@@ -22,6 +22,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/path.h"
+#include "image-tools/layer/diff.h"
 #include "image-tools/rootless.h"
 #include "image-tools/store/unpacked.h"
 
@@ -33,6 +34,7 @@ struct build {
 	int root; /* for lookups: the mounted or flat tree */
 	struct image image;
 	const char **layers;
+	const char *tree; /* digest of BUNDLE_TREE, or NULL */
 	bool overlay, inside, created, mounted, recorded;
 	struct bundle_spec spec;
 };
@@ -96,6 +98,8 @@ static int attach_overlay(struct build *b, struct error *err)
 static int make_flat(struct build *b, struct error *err)
 {
 	_cleanup_fd_ int tmp = make_directory(b, ".rootfs", 0755, err);
+	struct error ignored = { 0 };
+	struct digest tree;
 	struct stat st;
 	int r;
 
@@ -107,6 +111,9 @@ static int make_flat(struct build *b, struct error *err)
 	if (fstat(tmp, &st) == 0 && st.st_uid == 0 && b->o->uids.count && b->o->uids.ranges[0].inside == 0 &&
 		fchown(tmp, b->o->uids.ranges[0].outside, b->o->gids.ranges[0].outside) < 0)
 		return error_sys(err, errno, "set the owner of %s/rootfs", b->path);
+	/* commit does without it; so a failure here is none of unpack. */
+	if (diff_record(tmp, b->dir, BUNDLE_TREE, &tree, &ignored) == 0)
+		b->tree = digest_string(b->store->arena, &tree);
 	if (renameat(b->dir, ".rootfs", b->dir, "rootfs") < 0)
 		return error_sys(err, errno, "create %s/rootfs", b->path);
 	b->root = fd_take(&tmp);
@@ -365,6 +372,8 @@ static int write_info(struct build *b, const char *image, struct error *err)
 	json_write_member_bool(&w, "overlay", b->overlay);
 	if (b->inside)
 		json_write_member_bool(&w, "inside", true);
+	if (b->tree)
+		json_write_member_string(&w, "tree", b->tree);
 	json_write_member_array(&w, "layers");
 	for (size_t i = 0; b->overlay && b->layers && i < b->image.manifest.layers_count; i++)
 		json_write_string(&w, b->layers[i]);
@@ -466,6 +475,7 @@ static const struct json_field info_fields[] = {
 	JSON_F(JSON_STRING, struct bundle_info, manifest, "manifest", .required = true),
 	JSON_F(JSON_BOOL, struct bundle_info, overlay, "overlay"),
 	JSON_F(JSON_BOOL, struct bundle_info, inside, "inside"),
+	JSON_F(JSON_STRING, struct bundle_info, tree, "tree"),
 	JSON_F_LIST(JSON_STRINGS, struct bundle_info, layers, "layers"),
 };
 static const struct json_object info_object = JSON_OBJECT_OF("bundle", struct bundle_info, info_fields);

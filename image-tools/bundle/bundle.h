@@ -12,6 +12,7 @@
  *     rootfs/                the root: an overlay mounted here, or a flat tree; empty where config.json has the overlay
  *     upper/ work/           the overlay's writable layer
  *     bundle.json            what made it, for rm-bundle, commit and mount
+ *     tree                   of a flat tree: what it was, for commit
  *     hosts hostname resolv.conf   bound into the container when it has a network
  *     volumes/               anonymous volumes of the image
  *     network.json           while a container with --net bridge exists
@@ -52,9 +53,12 @@ int bundle_open_root(struct store *s, const char *path, struct error *err);
 /* Mount the overlay again (after a reboot). */
 int bundle_mount(struct store *s, const char *path, struct error *err);
 
+#define BUNDLE_TREE "tree"
+
 /* What bundle.json says. */
 struct bundle_info {
 	const char *image, *manifest, *path;
+	const char *tree; /* digest of the file "tree", or NULL */
 	bool overlay, inside; /* inside: mounted by the runtime */
 	struct string_list layers; /* layer names, bottom first */
 };

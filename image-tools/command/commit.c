@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Theory of operation: what changed in a bundle becomes one more layer: an overlay's upper directory as it is, a flat
- * tree by comparison with a fresh copy of the image. */
+ * tree by comparison with what unpack wrote down about it, else with a fresh copy of the image. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -43,11 +43,21 @@ static int flat_base(struct program *p, const struct image *image, struct error 
 	return r < 0 ? r : fd;
 }
 
+static bool read_tree(struct program *p, const struct bundle_info *info, struct tree_reader *tree)
+{
+	_cleanup_fd_ int dir = open(info->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	struct digest d;
+
+	return info->tree && dir >= 0 && digest_parse(info->tree, &d, NULL) == 0 &&
+		tree_read_begin(tree, dir, BUNDLE_TREE, &d, &p->arena) == 0;
+}
+
 static int write_layer(struct program *p, const struct bundle_info *info, const struct image *image, bool squash,
 	struct layer_writer *l, struct error *err)
 {
 	struct tar_writer w = { .sink = layer_write, .opaque = l };
 	_cleanup_fd_ int now = -1, before = -1;
+	struct tree_reader tree;
 
 	if (squash) {
 		now = bundle_open_root(&p->store, info->path, err);
@@ -60,6 +70,8 @@ static int write_layer(struct program *p, const struct bundle_info *info, const 
 	now = open(arena_printf(&p->arena, "%s/rootfs", info->path), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	if (now < 0)
 		return error_sys(err, errno, "open %s/rootfs", info->path);
+	if (read_tree(p, info, &tree))
+		return diff_write_changes_since(&tree, now, &w, err);
 	before = flat_base(p, image, err);
 	return before < 0 ? before : diff_write_changes(before, now, &w, err);
 }

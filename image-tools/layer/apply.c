@@ -7,8 +7,9 @@
  * follow nothing.  The parent's descriptor is kept while names share it.
  *
  * Order per inode: create, write, chown, chmod (chown clears set-id bits), extended
- * attributes (security.capability last: chown drops it), times.  Directories get
- * their times at the end, because making children changes them.
+ * attributes (security.capability last: chown drops it), times; what creation gave
+ * already is left out.  Directories get their times at the end, because making
+ * children changes them.
  *
  * Whiteouts concern lower layers only, wherever they stand in the stream: a set of
  * hashes remembers what this layer has made.
@@ -23,6 +24,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -155,6 +157,7 @@ static int open_parent(struct apply *c, const char **name, struct error *err)
 {
 	char *slash = strrchr(c->path, '/');
 	size_t n = slash ? (size_t)(slash - c->path) : 0;
+	struct stat st;
 
 	*name = slash ? slash + 1 : c->path;
 	if (c->parent >= 0 && strlen(c->parent_path) == n && memcmp(c->parent_path, c->path, n) == 0)
@@ -169,6 +172,10 @@ static int open_parent(struct apply *c, const char **name, struct error *err)
 		c->parent = -1;
 		return entry_error(c, err, e, "open its directory");
 	}
+	if (fstat(c->parent, &st) < 0)
+		return entry_error(c, err, errno, "examine its directory");
+	c->parent_gid = st.st_gid;
+	c->parent_setgid = st.st_mode & S_ISGID;
 	return 0;
 }
 
@@ -236,8 +243,8 @@ static int make_file(struct apply *c, struct archive *ar, struct archive_entry *
 
 	if (size < 0 || (uint64_t)size > max || c->result->bytes > max)
 		return refuse(c, err, "is larger than the limit");
-	/* With our own ids the final mode can be given at once. */
-	first = archive_entry_uid(e) == 0 && archive_entry_gid(e) == 0 && !(mode & 07000) && !c->options->uids.count ? mode : 0600;
+	/* chown would clear set-id bits; anything else can be given at once. */
+	first = mode & 07000 ? 0600 : mode;
 	fd = openat(c->parent, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, first);
 	if (fd < 0 && errno == EEXIST) {
 		r = clear_place(c, name, &opaque, err);
@@ -253,25 +260,34 @@ static int make_file(struct apply *c, struct archive *ar, struct archive_entry *
 
 static int make_directory(struct apply *c, struct archive_entry *e, const char *name, struct error *err)
 {
+	mode_t mode = archive_entry_mode(e) & 07777, first = mode;
 	_cleanup_fd_ int fd = -1;
 	bool opaque = false;
 	int r;
 
-	if (mkdirat(c->parent, name, 0700) < 0) {
+	/* Below a directory with S_ISGID a new one gets that bit too. */
+	if ((mode & 07000) || c->parent_setgid)
+		first = APPLY_MODE_UNKNOWN;
+	if (mkdirat(c->parent, name, first & 07777) < 0) {
 		struct stat st;
 
 		if (errno != EEXIST)
 			return entry_error(c, err, errno, "create");
 		if (fstatat(c->parent, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 			return entry_error(c, err, errno, "examine");
-		if (!S_ISDIR(st.st_mode)) {
+		if (S_ISDIR(st.st_mode)) {
+			first = APPLY_MODE_UNKNOWN;
+		} else {
 			r = clear_place(c, name, &opaque, err);
 			if (r < 0)
 				return r;
-			if (mkdirat(c->parent, name, 0700) < 0)
+			if (mkdirat(c->parent, name, first & 07777) < 0)
 				return entry_error(c, err, errno, "create");
 		}
 	}
+	apply_defer_times(c, c->path, e);
+	if (first == mode && !opaque && apply_metadata_is_given(c, e))
+		return 0;
 	fd = openat(c->parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return entry_error(c, err, errno, "open");
@@ -280,8 +296,7 @@ static int make_directory(struct apply *c, struct archive_entry *e, const char *
 		if (r < 0)
 			return entry_error(c, err, -r, "hide what is below it");
 	}
-	apply_defer_times(c, c->path, e);
-	return apply_metadata(c, e, fd, 010000, false, err);
+	return apply_metadata(c, e, fd, first, false, err);
 }
 
 static int make_link(struct apply *c, const char *raw_target, const char *name, struct error *err)
@@ -354,7 +369,7 @@ static int make_special(struct apply *c, struct archive_entry *e, const char *na
 	r = apply_owner(c, e, &uid, &gid, err);
 	if (r < 0)
 		return r;
-	if (!c->options->squash && fchownat(c->parent, name, uid, gid, AT_SYMLINK_NOFOLLOW) < 0)
+	if (!apply_owner_is_given(c, uid, gid) && fchownat(c->parent, name, uid, gid, AT_SYMLINK_NOFOLLOW) < 0)
 		return entry_error(c, err, errno, "set its owner");
 	/* The node was made by us a moment ago in a directory that nobody else can reach: it is no link. */
 	if (!target && fchmodat(c->parent, name, mode, 0) < 0)
@@ -375,7 +390,9 @@ static int root_entry(struct apply *c, struct archive_entry *e, struct error *er
 	if (fd < 0)
 		return entry_error(c, err, -fd, "open the root");
 	apply_defer_times(c, "", e);
-	return apply_metadata(c, e, fd, 010000, false, err);
+	/* What is known about it as a parent may change. */
+	forget_parent(c);
+	return apply_metadata(c, e, fd, APPLY_MODE_UNKNOWN, false, err);
 }
 
 static int check_ids(struct apply *c, struct archive_entry *e, struct error *err)
@@ -491,6 +508,15 @@ static int read_rest(struct apply *c, struct error *err)
 	return n < 0 ? (int)n : decoder_drain(c->decoder, err);
 }
 
+/* A default ACL would give what is made here other modes than those asked for; images have none. */
+static void drop_default_acl(int root)
+{
+	_cleanup_fd_ int fd = path_open_in_root(root, ".", O_RDONLY | O_DIRECTORY);
+
+	if (fd >= 0)
+		(void)!fremovexattr(fd, "system.posix_acl_default");
+}
+
 int apply_layer(struct decoder *d, enum digest_algorithm algorithm, const struct apply_options *options,
 	struct apply_result *result, struct error *err)
 {
@@ -507,7 +533,10 @@ int apply_layer(struct decoder *d, enum digest_algorithm algorithm, const struct
 	c->result = result;
 	c->decoder = d;
 	c->parent = -1;
+	c->uid = geteuid();
+	c->gid = getegid();
 	apply_set_init(&c->made);
+	drop_default_acl(options->root);
 	archive_read_support_format_tar(ar);
 	archive_read_support_format_empty(ar);
 	if (archive_read_open(ar, c, NULL, read_plain, NULL) != ARCHIVE_OK)

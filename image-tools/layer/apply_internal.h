@@ -41,6 +41,10 @@ struct apply {
 	char path[APPLY_PATH_MAX]; /* cleaned */
 	char parent_path[APPLY_PATH_MAX];
 	int parent; /* descriptor of parent_path, or -1 */
+	gid_t parent_gid;
+	bool parent_setgid;
+	uid_t uid; /* ours */
+	gid_t gid;
 	struct apply_set made;
 	struct deferred_times *deferred; /* newest first, so deepest first */
 };
@@ -54,11 +58,18 @@ int apply_whiteout(struct apply *c, const char *name, struct error *err);
 int apply_set_opaque(struct apply *c, int fd);
 bool apply_is_whiteout(const struct stat *st);
 
-/* metadata.c: owner, mode (unless it is `made_with` already), attributes and, with times, times. */
+/* metadata.c.  The mode of something that was there before, or that has more than was asked for. */
+#define APPLY_MODE_UNKNOWN ((mode_t)010700)
+/* Owner, mode (unless it is `made_with` already), attributes and, with times, times. */
 bool apply_map_id(const struct id_map *map, int64_t id, uint32_t *mapped);
 /* The entry's owner on disk. */
 int apply_owner(struct apply *c, struct archive_entry *e, uid_t *uid, gid_t *gid, struct error *err);
 int apply_metadata(struct apply *c, struct archive_entry *e, int fd, mode_t made_with, bool times, struct error *err);
+/* Does a thing just made in c->parent have this owner already?  Its group is that of the directory where that has
+ * S_ISGID, and everywhere on file systems mounted with grpid. */
+bool apply_owner_is_given(const struct apply *c, uid_t uid, gid_t gid);
+/* Is that, beside the mode, all there is to it? */
+bool apply_metadata_is_given(const struct apply *c, struct archive_entry *e);
 void apply_times(struct archive_entry *e, struct timespec times[static 2]);
 void apply_defer_times(struct apply *c, const char *path, struct archive_entry *e);
 int apply_deferred_times(struct apply *c, struct error *err);

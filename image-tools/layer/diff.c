@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Theory of operation: one walk for all uses.  Each directory is read, sorted and gone
- * through together with its counterpart of the older tree, if there is one.  Hard links
+ * through together with its counterpart of the older tree, if there is one, or with
+ * what was written down about it (tree.h), which comes in the same order.  Hard links
  * are recognised by device and inode: the first name is a file, further ones are links.
  */
 #include "image-tools/layer/diff.h"
@@ -30,7 +31,10 @@ struct inode {
 
 struct walk {
 	struct arena a;
-	struct tar_writer *w; /* NULL: list */
+	struct tar_writer *w;	    /* NULL: list, or */
+	struct tree_writer *record; /* write down */
+	struct tree_reader *before; /* instead of the older tree */
+	unsigned int depth;
 	diff_found *fn;
 	void *opaque;
 	bool upper, compare; /* an overlay's upper directory; there is an older tree */
@@ -221,13 +225,72 @@ static bool same_attributes(struct walk *w, int a, int b, const char *name)
 	return n == m && hits == n;
 }
 
+static int compare_attributes(const void *a, const void *b)
+{
+	return strcmp(((const struct tar_attribute *)a)->name, ((const struct tar_attribute *)b)->name);
+}
+
+/* Attributes as one string of bytes: names and values, sorted. */
+static const char *attribute_bytes(struct walk *w, int dir, const char *name, size_t *size)
+{
+	struct tar_attribute *items;
+	bool ignored = false;
+	size_t n = read_attributes(w, dir, name, &items, &ignored), len = 0;
+	char *bytes = NULL;
+
+	if (n)
+		qsort(items, n, sizeof *items, compare_attributes);
+	for (size_t i = 0; i < n; i++) {
+		size_t key = strlen(items[i].name) + 1, value = items[i].size;
+
+		bytes = arena_grow(&w->a, bytes, len, len + key + sizeof value + value);
+		memcpy(bytes + len, items[i].name, key);
+		memcpy(bytes + len + key, &value, sizeof value);
+		memcpy(bytes + len + key + sizeof value, items[i].value, value);
+		len += key + sizeof value + value;
+	}
+	*size = len;
+	return bytes;
+}
+
+static int write_down(struct walk *w, int dir, const char *name, const struct stat *st)
+{
+	struct tree_entry e = { .depth = w->depth, .name = name, .target = "", .mode = st->st_mode, .uid = st->st_uid,
+		.gid = st->st_gid, .rdev = st->st_rdev, .mtime = st->st_mtim.tv_sec, .size = (uint64_t)st->st_size };
+	char target[4097];
+	int r;
+
+	e.attributes = attribute_bytes(w, dir, name, &e.attributes_size);
+	if (S_ISLNK(st->st_mode)) {
+		ssize_t n = readlinkat(dir, name, target, sizeof target - 1);
+
+		if (n < 0)
+			return error_sys(w->err, errno, "read link %s", w->path);
+		target[n] = '\0';
+		e.target = target;
+	}
+	r = tree_write(w->record, &e);
+	return r < 0 ? error_sys(w->err, -r, "write down what is in a tree") : 0;
+}
+
+static bool same_as_written(struct walk *w, int now, const char *name, const struct tree_entry *e)
+{
+	size_t size;
+	const char *bytes = attribute_bytes(w, now, name, &size);
+
+	return size == e->attributes_size && (size == 0 || memcmp(bytes, e->attributes, size) == 0);
+}
+
 /* For layers, equal times and sizes of files mean equal content; a list looks at the content. */
-static bool same(struct walk *w, int before, int now, const char *name, const struct stat *a, const struct stat *b)
+static bool same(struct walk *w, int before, int now, const char *name, const struct tree_entry *written,
+	const struct stat *a, const struct stat *b)
 {
 	char x[4097], y[4097];
 
 	if ((a->st_mode & S_IFMT) != (b->st_mode & S_IFMT) || a->st_mode != b->st_mode || a->st_uid != b->st_uid ||
-		a->st_gid != b->st_gid || a->st_rdev != b->st_rdev || !same_attributes(w, before, now, name))
+		a->st_gid != b->st_gid || a->st_rdev != b->st_rdev)
+		return false;
+	if (written ? !same_as_written(w, now, name, written) : !same_attributes(w, before, now, name))
 		return false;
 	/* A whiteout of overlayfs says one thing only; its time is that of its making. */
 	if (S_ISCHR(a->st_mode) && a->st_rdev == makedev(0, 0))
@@ -235,8 +298,11 @@ static bool same(struct walk *w, int before, int now, const char *name, const st
 	if (a->st_mtim.tv_sec != b->st_mtim.tv_sec)
 		return false;
 	if (S_ISLNK(a->st_mode)) {
-		ssize_t n = readlinkat(before, name, x, sizeof x), m = readlinkat(now, name, y, sizeof y);
+		ssize_t m = readlinkat(now, name, y, sizeof y), n;
 
+		if (written)
+			return m > 0 && strlen(written->target) == (size_t)m && memcmp(written->target, y, (size_t)m) == 0;
+		n = readlinkat(before, name, x, sizeof x);
 		return n == m && n > 0 && memcmp(x, y, (size_t)n) == 0;
 	}
 	if (!S_ISREG(a->st_mode))
@@ -248,26 +314,41 @@ static int walk_directory(struct walk *w, int before, int now);
 
 static int descend(struct walk *w, int before, int now, const char *name)
 {
+	int r;
+
 	_cleanup_fd_ int sub = openat(now, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	_cleanup_fd_ int old = before >= 0 ? openat(before, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
 
 	if (sub < 0)
 		return error_sys(w->err, errno, "open %s", w->path);
-	return walk_directory(w, old, sub);
+	w->depth++;
+	r = walk_directory(w, old, sub);
+	w->depth--;
+	return r;
 }
 
-static int visit(struct walk *w, int before, int now, const char *name)
+static struct stat stat_of(const struct tree_entry *e)
+{
+	return (struct stat){ .st_mode = e->mode, .st_uid = e->uid, .st_gid = e->gid, .st_rdev = e->rdev,
+		.st_size = (off_t)e->size, .st_mtim.tv_sec = e->mtime };
+}
+
+static int visit(struct walk *w, int before, int now, const char *name, const struct tree_entry *written)
 {
 	struct stat st, old;
-	bool opaque = false, known = before >= 0 && fstatat(before, name, &old, AT_SYMLINK_NOFOLLOW) == 0;
+	bool opaque = false, known = written || (before >= 0 && fstatat(before, name, &old, AT_SYMLINK_NOFOLLOW) == 0);
 	int r = 0;
 
+	if (written)
+		old = stat_of(written);
 	if (fstatat(now, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return error_sys(w->err, errno, "examine %s", w->path);
 	if (w->upper && S_ISCHR(st.st_mode) && st.st_rdev == makedev(0, 0))
 		return emit_whiteout(w, name, NULL);
-	if (!known || !same(w, before, now, name, &old, &st)) {
-		if (w->w)
+	if (!known || !same(w, before, now, name, written, &old, &st)) {
+		if (w->record)
+			r = write_down(w, now, name, &st);
+		else if (w->w)
 			r = emit(w, now, name, &st, &opaque);
 		else
 			r = w->fn(w->opaque, known ? 'C' : 'A', w->path, w->err);
@@ -281,27 +362,49 @@ static int visit(struct walk *w, int before, int now, const char *name)
 	return r;
 }
 
+/* The next name of the older directory, or NULL. */
+static const char *old_name(const struct walk *w, const struct names *olds, size_t k)
+{
+	if (w->before)
+		return w->before->present && w->before->entry.depth == w->depth ? w->before->entry.name : NULL;
+	return k < olds->count ? olds->items[k] : NULL;
+}
+
+static int visit_deleted(struct walk *w, const char *name)
+{
+	return w->w ? emit_whiteout(w, name, NULL) : w->fn(w->opaque, 'D', w->path, w->err);
+}
+
 static int walk_directory(struct walk *w, int before, int now)
 {
 	struct names news, olds = { 0 };
 	size_t length = w->len, i = 0, k = 0;
+	const char *old;
 	int r = read_names(now, &news);
 
 	if (r == 0 && before >= 0)
 		r = read_names(before, &olds);
 	if (r < 0)
 		r = error_sys(w->err, -r, "read directory %s", w->path);
-	while (r == 0 && (i < news.count || k < olds.count)) {
-		int order = i == news.count ? 1 : k == olds.count ? -1 : strcmp(news.items[i], olds.items[k]);
-		const char *name = order <= 0 ? news.items[i] : olds.items[k];
+	while (r == 0 && ((old = old_name(w, &olds, k)) || i < news.count)) {
+		int order = i == news.count ? 1 : !old ? -1 : strcmp(news.items[i], old);
+		const char *name = order <= 0 ? news.items[i] : old;
+		struct tree_entry written;
 
+		if (w->before && order >= 0) {
+			written = w->before->entry;
+			tree_read_next(w->before);
+		}
 		w->len = length + (size_t)snprintf(w->path + length, sizeof w->path - length, "%s%s", length ? "/" : "", name);
 		if (w->len >= sizeof w->path)
 			r = error_sys(w->err, ENAMETOOLONG, "walk a tree");
 		else if (order <= 0)
-			r = visit(w, before, now, name);
+			r = visit(w, before, now, name, w->before && order == 0 ? &written : NULL);
 		else
-			r = w->w ? emit_whiteout(w, name, NULL) : w->fn(w->opaque, 'D', w->path, w->err);
+			r = visit_deleted(w, name);
+		/* What was below it, unless that has been gone through. */
+		while (w->before && w->before->present && w->before->entry.depth > w->depth)
+			tree_read_next(w->before);
 		i += order <= 0;
 		k += order >= 0;
 		w->path[length] = '\0';
@@ -346,6 +449,34 @@ int diff_write_tree(int root, struct tar_writer *tw, struct error *err)
 int diff_write_changes(int before, int now, struct tar_writer *tw, struct error *err)
 {
 	return run(new_walk((struct walk){ .w = tw, .compare = true, .err = err }), before, now);
+}
+
+int diff_record(int root, int dir, const char *name, struct digest *d, struct error *err)
+{
+	struct tree_writer *w = malloc(sizeof *w);
+	int r = w ? tree_write_begin(w, dir, name) : -ENOMEM;
+
+	if (r < 0) {
+		free(w);
+		return error_sys(err, -r, "create %s", name);
+	}
+	r = run(new_walk((struct walk){ .record = w, .err = err }), -1, root);
+	if (r < 0) {
+		tree_write_abort(w);
+	} else {
+		r = tree_write_end(w, d);
+		if (r < 0)
+			error_sys(err, -r, "write %s", name);
+	}
+	if (r < 0)
+		unlinkat(dir, name, 0);
+	free(w);
+	return r;
+}
+
+int diff_write_changes_since(struct tree_reader *before, int now, struct tar_writer *tw, struct error *err)
+{
+	return run(new_walk((struct walk){ .w = tw, .before = before, .compare = true, .err = err }), -1, now);
 }
 
 int diff_list(int before, int now, diff_found *fn, void *opaque, struct error *err)

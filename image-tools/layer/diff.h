@@ -3,6 +3,7 @@
 #define OCI_RT_IMAGE_TOOLS_LAYER_DIFF_H
 
 #include "image-tools/layer/tar.h"
+#include "image-tools/layer/tree.h"
 
 /* What changed in a tree, as a layer or as a list.  Entries come sorted by name, byte by byte. */
 
@@ -12,6 +13,11 @@ int diff_write_upper(int upper, struct tar_writer *w, struct error *err);
 int diff_write_tree(int root, struct tar_writer *w, struct error *err);
 /* Write what distinguishes `now` from `before` as a layer. */
 int diff_write_changes(int before, int now, struct tar_writer *w, struct error *err);
+
+/* Write down in a file of the directory dir what a tree is, with the digest of that file, and later what has changed
+ * since. */
+int diff_record(int root, int dir, const char *name, struct digest *d, struct error *err);
+int diff_write_changes_since(struct tree_reader *before, int now, struct tar_writer *w, struct error *err);
 
 /* List the differences: kind is 'A'dded, 'C'hanged, 'D'eleted.  Content is compared too. */
 typedef int diff_found(void *opaque, char kind, const char *path, struct error *err);

@@ -95,6 +95,19 @@ int apply_owner(struct apply *c, struct archive_entry *e, uid_t *uid, gid_t *gid
 	return 0;
 }
 
+bool apply_owner_is_given(const struct apply *c, uid_t uid, gid_t gid)
+{
+	return c->options->squash || (uid == c->uid && gid == c->gid && gid == c->parent_gid);
+}
+
+bool apply_metadata_is_given(const struct apply *c, struct archive_entry *e)
+{
+	uint32_t uid, gid;
+
+	return archive_entry_xattr_count(e) == 0 && apply_map_id(&c->options->uids, archive_entry_uid(e), &uid) &&
+		apply_map_id(&c->options->gids, archive_entry_gid(e), &gid) && apply_owner_is_given(c, uid, gid);
+}
+
 int apply_metadata(struct apply *c, struct archive_entry *e, int fd, mode_t made_with, bool times, struct error *err)
 {
 	uid_t uid;
@@ -105,7 +118,8 @@ int apply_metadata(struct apply *c, struct archive_entry *e, int fd, mode_t made
 
 	if (r < 0)
 		return r;
-	if (!c->options->squash && (uid != 0 || gid != 0 || made_with == 010000) && fchown(fd, uid, gid) < 0)
+	if (!c->options->squash && (made_with == APPLY_MODE_UNKNOWN || !apply_owner_is_given(c, uid, gid)) &&
+		fchown(fd, uid, gid) < 0)
 		return error_sys(err, errno, "layer entry \"%.200s\": set its owner %u:%u", c->path, uid, gid);
 	if (mode != made_with && fchmod(fd, mode) < 0)
 		return error_sys(err, errno, "layer entry \"%.200s\": set its mode", c->path);

@@ -170,6 +170,49 @@ run_in() {
 	[[ $output == *"A /added"* ]]
 }
 
+@test "commit of a flat bundle: what unpack wrote down and a fresh copy give the same layer" {
+	export SOURCE_DATE_EPOCH=1000000000
+	python3 - "$WORK/l.tar" <<-'P'
+		import io, sys, tarfile
+		t = tarfile.open(sys.argv[1], "w", format=tarfile.PAX_FORMAT)
+		def add(name, kind=tarfile.REGTYPE, data=b"", **k):
+		    i = tarfile.TarInfo(name); i.type = kind; i.size = len(data); i.mtime = 1500000000; i.mode = 0o755 if kind == tarfile.DIRTYPE else 0o644
+		    for n, v in k.items(): setattr(i, n, v)
+		    t.addfile(i, io.BytesIO(data))
+		for d in ("a", "a/b", "a/b/c", "gone", "gone/deep", "to-file", "to-file/x", "a-", "empty"): add(d, tarfile.DIRTYPE)
+		for f in ("a/b/c/same", "a/b/edited", "a/x", "gone/1", "gone/deep/2", "to-dir", "mode", "attribute", "deleted", "a-/z", "last"): add(f, data=f.encode())
+		add("noted", data=b"n", pax_headers={"SCHILY.xattr.user.note": "hi"})
+		add("link", tarfile.SYMTYPE, linkname="mode"); add("link2", tarfile.SYMTYPE, linkname="mode"); add("hard", tarfile.LNKTYPE, linkname="last")
+		t.close()
+	P
+	image import "$WORK/l.tar" tree:1
+	image unpack --flat --no-config tree:1 "$WORK/b1"
+	# Nothing but the end of the archive where nothing has changed.
+	image commit "$WORK/b1" tree:0 --compress none
+	blob=$("$OCI_IMAGE" --json inspect tree:0 | jq -r '.layers[-1].digest')
+	[ "$(stat -c %s "$WORK/store/blobs/sha256/${blob#sha256:}")" = 1024 ]
+	cd "$WORK/b1/rootfs"
+	echo more >>a/b/edited; rm -r gone to-file deleted to-dir; echo f >to-file; mkdir to-dir; echo n >to-dir/new; chmod 600 mode
+	python3 -c 'import os; os.setxattr("attribute", "user.new", b"1"); os.setxattr("noted", "user.note", b"ho")'
+	ln -sfn other link2; mkdir a/b/c/d; echo x >a/b/c/d/new; mkdir a/0 zz; rmdir empty; touch -d @1600000000 a/x
+	# Nobody asks for the image's layer ...
+	base=$WORK/store/blobs/sha256/$("$OCI_IMAGE" --json inspect tree:1 | jq -r '.layers[0].digest | ltrimstr("sha256:")')
+	mv "$base" "$WORK/base"
+	image commit "$WORK/b1" tree:2
+	mv "$WORK/base" "$base"
+	# ... unless what was written down is damaged or missing.
+	echo damage >>"$WORK/b1/tree"
+	image commit "$WORK/b1" tree:3
+	rm "$WORK/b1/tree"
+	image commit "$WORK/b1" tree:4
+	for n in 2 3 4; do "$OCI_IMAGE" --json images "tree:$n" | jq -r '.[0].digest'; done | sort -u >"$WORK/digests"
+	cat "$WORK/digests"
+	[ "$(wc -l <"$WORK/digests")" = 1 ]
+	"$OCI_IMAGE" -q inspect --diff tree:1 tree:2 >"$WORK/changes"
+	[ "$(tr '\n' ' ' <"$WORK/changes")" = "C /a A /a/0 C /a/b C /a/b/c A /a/b/c/d A /a/b/c/d/new C /a/b/edited C /a/x C /attribute D /deleted \
+D /empty D /gone C /link2 C /mode C /noted C /to-dir A /to-dir/new C /to-file A /zz " ]
+}
+
 @test "save is byte-stable and readable by skopeo; load brings the same digests" {
 	image save app:1 -o "$WORK/one.tar"
 	image save app:1 >"$WORK/two.tar"

@@ -19,7 +19,8 @@ setup_file() {
 		        dict(name="fifo", type=tarfile.FIFOTYPE, mode=0o622), d("dev"), dict(name="dev/null", type=tarfile.CHRTYPE, devmajor=1, devminor=3, mode=0o666),
 		        dict(name="dev/loop", type=tarfile.BLKTYPE, devmajor=7, devminor=0, mode=0o660, gid=6), d("tmp", mode=0o1777), d("empty"), d("data"), d("data/sub"),
 		        f("data/sub/one", b"1"), f("data/sub/two", b"2"), f("data/keep", b"k"), f("unicode-\u00e4\u4e2d", b"u"), f("n" * 200, b"long"), f("deep/" + "/".join("dir%02d" % i for i in range(30)) + "/leaf", b"deep"),
-		        f("usr/big", random.Random(1).randbytes(700000), uid=70000, gid=70001), f("zero"), dict(name="user", type=tarfile.DIRTYPE, mode=0o755, pax={"SCHILY.xattr.user.dir": "d"})]
+		        f("usr/big", random.Random(1).randbytes(700000), uid=70000, gid=70001), f("zero"), dict(name="user", type=tarfile.DIRTYPE, mode=0o755, pax={"SCHILY.xattr.user.dir": "d"}),
+		        d("var/local", mode=0o2775, gid=50), f("var/local/file"), d("var/local/dir"), d("var/local/dir/sub", mode=0o700), l("var/local/link", "x"), f("var/local/shadow", b"s", mode=0o640, gid=42)]
 		second = [f("data/.wh.sub"), f("bin/.wh.hard2"), f("etc/passwd", b"root:x:0:0\nme:x:1:1\n"), d("empty", mode=0o700, uid=9), f("zero", b"now full"), l("data/keep", "/etc"),
 		          f("fifo", b"a file now"), h("usr/again", "usr/big2"), f("lib2/x", b"y")]
 		second.insert(0, f("usr/big2", b"22", uid=1))
@@ -92,6 +93,17 @@ everything() {
 	[ "$r/usr/again" -ef "$r/usr/big2" ]
 	[ "$(stat -c %Y "$r/usr/lib")" = 12345 ]
 	[ -f "$r/fifo" ]
+	# What is below a directory with the set-group-id bit has the image's group and mode, not the directory's.
+	[ "$(stat -c '%a %u:%g' "$r/var/local" "$r/var/local/file" "$r/var/local/dir" "$r/var/local/dir/sub" "$r/var/local/shadow")" = \
+		"$(printf '%s\n' '2775 0:50' '644 0:0' '755 0:0' '700 0:0' '640 0:42')" ]
+}
+
+@test "a default ACL of the place has no say" {
+	mkdir "$WORK/acl"
+	python3 -c 'import os, struct, sys; os.setxattr(sys.argv[1], "system.posix_acl_default", struct.pack("<I", 2) + b"".join(
+	    struct.pack("<HHi", tag, mode, -1) for tag, mode in ((1, 7), (4, 5), (32, 0))))' "$WORK/acl"
+	image unpack --flat --no-config all:1 "$WORK/acl/b"
+	diff <(everything "$WORK/flat/rootfs") <(everything "$WORK/acl/b/rootfs")
 }
 
 @test "flat and overlay" {
