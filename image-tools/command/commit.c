@@ -43,6 +43,18 @@ static int flat_base(struct program *p, const struct image *image, struct error 
 	return r < 0 ? r : fd;
 }
 
+struct base {
+	struct program *p;
+	const struct image *image;
+};
+
+static int open_base(void *opaque, struct error *err)
+{
+	const struct base *b = opaque;
+
+	return flat_base(b->p, b->image, err);
+}
+
 static bool read_tree(struct program *p, const struct bundle_info *info, struct tree_reader *tree)
 {
 	_cleanup_fd_ int dir = open(info->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
@@ -71,7 +83,7 @@ static int write_layer(struct program *p, const struct bundle_info *info, const 
 	if (now < 0)
 		return error_sys(err, errno, "open %s/rootfs", info->path);
 	if (read_tree(p, info, &tree))
-		return diff_write_changes_since(&tree, now, &w, err);
+		return diff_write_changes_since(&tree, open_base, &(struct base){ p, image }, now, &w, err);
 	before = flat_base(p, image, err);
 	return before < 0 ? before : diff_write_changes(before, now, &w, err);
 }

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/path.h"
 
 #define PATH_LENGTH 8192
 
@@ -34,6 +35,9 @@ struct walk {
 	struct tar_writer *w;	    /* NULL: list, or */
 	struct tree_writer *record; /* write down */
 	struct tree_reader *before; /* instead of the older tree */
+	diff_older *older;	    /* which is made when it is needed after all */
+	int older_root;		    /* then: a descriptor or an error */
+	bool asked;
 	unsigned int depth;
 	diff_found *fn;
 	void *opaque;
@@ -194,10 +198,11 @@ static int emit_whiteout(struct walk *w, const char *name, const char *marker)
 	return tar_begin(w->w, &e, w->err);
 }
 
-static bool same_content(int a, int b, const char *name, const struct stat *st)
+/* Takes the descriptor x. */
+static bool same_content(int older, int dir, const char *name, const struct stat *st)
 {
-	_cleanup_fd_ int x = openat(a, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
-	_cleanup_fd_ int y = openat(b, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+	_cleanup_fd_ int x = older;
+	_cleanup_fd_ int y = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
 	char one[32768], two[32768];
 
 	if (x < 0 || y < 0)
@@ -253,10 +258,16 @@ static const char *attribute_bytes(struct walk *w, int dir, const char *name, si
 	return bytes;
 }
 
+static int64_t change_time(const struct stat *st)
+{
+	return (int64_t)st->st_ctim.tv_sec * 1000000000 + st->st_ctim.tv_nsec;
+}
+
 static int write_down(struct walk *w, int dir, const char *name, const struct stat *st)
 {
 	struct tree_entry e = { .depth = w->depth, .name = name, .target = "", .mode = st->st_mode, .uid = st->st_uid,
-		.gid = st->st_gid, .rdev = st->st_rdev, .mtime = st->st_mtim.tv_sec, .size = (uint64_t)st->st_size };
+		.gid = st->st_gid, .rdev = st->st_rdev, .mtime = st->st_mtim.tv_sec, .ctime = change_time(st),
+		.size = (uint64_t)st->st_size };
 	char target[4097];
 	int r;
 
@@ -281,7 +292,18 @@ static bool same_as_written(struct walk *w, int now, const char *name, const str
 	return size == e->attributes_size && (size == 0 || memcmp(bytes, e->attributes, size) == 0);
 }
 
-/* For layers, equal times and sizes of files mean equal content; a list looks at the content. */
+/* The file of the older tree that w->path names. */
+static int open_older(struct walk *w, int before, const char *name)
+{
+	if (before >= 0)
+		return openat(before, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+	if (!w->asked)
+		w->older_root = w->older(w->opaque, w->err);
+	w->asked = true;
+	return w->older_root < 0 ? w->older_root : path_open_beneath(w->older_root, w->path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+}
+
+/* Equal sizes and times are no proof: programs set times back.  That nothing was done to the inode is one. */
 static bool same(struct walk *w, int before, int now, const char *name, const struct tree_entry *written,
 	const struct stat *a, const struct stat *b)
 {
@@ -307,7 +329,9 @@ static bool same(struct walk *w, int before, int now, const char *name, const st
 	}
 	if (!S_ISREG(a->st_mode))
 		return true;
-	return a->st_size == b->st_size && (w->w || same_content(before, now, name, a));
+	if (a->st_size != b->st_size || (written && written->ctime == change_time(b)))
+		return a->st_size == b->st_size;
+	return same_content(open_older(w, before, name), now, name, b);
 }
 
 static int walk_directory(struct walk *w, int before, int now);
@@ -336,7 +360,7 @@ static struct stat stat_of(const struct tree_entry *e)
 static int visit(struct walk *w, int before, int now, const char *name, const struct tree_entry *written)
 {
 	struct stat st, old;
-	bool opaque = false, known = written || (before >= 0 && fstatat(before, name, &old, AT_SYMLINK_NOFOLLOW) == 0);
+	bool known_same, opaque = false, known = written || (before >= 0 && fstatat(before, name, &old, AT_SYMLINK_NOFOLLOW) == 0);
 	int r = 0;
 
 	if (written)
@@ -345,7 +369,10 @@ static int visit(struct walk *w, int before, int now, const char *name, const st
 		return error_sys(w->err, errno, "examine %s", w->path);
 	if (w->upper && S_ISCHR(st.st_mode) && st.st_rdev == makedev(0, 0))
 		return emit_whiteout(w, name, NULL);
-	if (!known || !same(w, before, now, name, written, &old, &st)) {
+	known_same = known && same(w, before, now, name, written, &old, &st);
+	if (w->asked && w->older_root < 0)
+		return w->older_root;
+	if (!known_same) {
 		if (w->record)
 			r = write_down(w, now, name, &st);
 		else if (w->w)
@@ -421,6 +448,8 @@ static int run(struct walk *w, int before, int now)
 
 	if (r == 0 && w->w)
 		r = tar_finish(w->w, w->err);
+	if (w->asked && w->older_root >= 0)
+		close(w->older_root);
 	arena_free(&w->a);
 	free(w);
 	return r;
@@ -474,9 +503,11 @@ int diff_record(int root, int dir, const char *name, struct digest *d, struct er
 	return r;
 }
 
-int diff_write_changes_since(struct tree_reader *before, int now, struct tar_writer *tw, struct error *err)
+int diff_write_changes_since(struct tree_reader *before, diff_older *older, void *opaque, int now, struct tar_writer *tw,
+	struct error *err)
 {
-	return run(new_walk((struct walk){ .w = tw, .before = before, .compare = true, .err = err }), -1, now);
+	return run(new_walk((struct walk){ .w = tw, .before = before, .older = older, .opaque = opaque,
+		.compare = true, .err = err }), -1, now);
 }
 
 int diff_list(int before, int now, diff_found *fn, void *opaque, struct error *err)

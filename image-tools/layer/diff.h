@@ -17,7 +17,10 @@ int diff_write_changes(int before, int now, struct tar_writer *w, struct error *
 /* Write down in a file of the directory dir what a tree is, with the digest of that file, and later what has changed
  * since. */
 int diff_record(int root, int dir, const char *name, struct digest *d, struct error *err);
-int diff_write_changes_since(struct tree_reader *before, int now, struct tar_writer *w, struct error *err);
+/* The older tree itself, a descriptor; asked for once, when an inode was changed and size and time are the same. */
+typedef int diff_older(void *opaque, struct error *err);
+int diff_write_changes_since(struct tree_reader *before, diff_older *older, void *opaque, int now, struct tar_writer *w,
+	struct error *err);
 
 /* List the differences: kind is 'A'dded, 'C'hanged, 'D'eleted.  Content is compared too. */
 typedef int diff_found(void *opaque, char kind, const char *path, struct error *err);

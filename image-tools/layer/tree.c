@@ -14,12 +14,12 @@
 
 #include "base/fd.h"
 
-static const char version[] = "oci-image tree 1\n";
+static const char version[] = "oci-image tree 2\n";
 
 struct head {
 	uint32_t depth, mode, uid, gid;
 	uint64_t rdev, size;
-	int64_t mtime;
+	int64_t mtime, ctime;
 	uint32_t name, target, attributes; /* lengths; name and target with their NUL */
 	uint32_t unused;
 };
@@ -59,7 +59,7 @@ int tree_write_begin(struct tree_writer *w, int dir, const char *name)
 int tree_write(struct tree_writer *w, const struct tree_entry *e)
 {
 	struct head h = { .depth = e->depth, .mode = e->mode, .uid = e->uid, .gid = e->gid, .rdev = e->rdev, .size = e->size,
-		.mtime = e->mtime, .name = (uint32_t)strlen(e->name) + 1, .target = (uint32_t)strlen(e->target) + 1,
+		.mtime = e->mtime, .ctime = e->ctime, .name = (uint32_t)strlen(e->name) + 1, .target = (uint32_t)strlen(e->target) + 1,
 		.attributes = (uint32_t)e->attributes_size };
 
 	put(w, &h, sizeof h);
@@ -129,7 +129,7 @@ void tree_read_next(struct tree_reader *r)
 		!is_text(p + h.name, h.target))
 		return;
 	r->entry = (struct tree_entry){ .depth = h.depth, .name = p, .target = p + h.name, .mode = h.mode, .uid = h.uid,
-		.gid = h.gid, .rdev = h.rdev, .mtime = h.mtime, .size = h.size, .attributes = p + h.name + h.target,
+		.gid = h.gid, .rdev = h.rdev, .mtime = h.mtime, .ctime = h.ctime, .size = h.size, .attributes = p + h.name + h.target,
 		.attributes_size = h.attributes };
 	r->at += sizeof h + h.name + h.target + h.attributes;
 	r->present = true;

@@ -20,6 +20,7 @@ struct tree_entry {
 	gid_t gid;
 	dev_t rdev;
 	int64_t mtime; /* seconds */
+	int64_t ctime; /* nanoseconds: the inode's last change, which nobody can set */
 	uint64_t size;
 	const void *attributes; /* as one string of bytes, sorted */
 	size_t attributes_size;

@@ -170,6 +170,25 @@ run_in() {
 	[[ $output == *"A /added"* ]]
 }
 
+@test "commit of a flat bundle: a change that kept a file's size and time is one, a touched file is none" {
+	image unpack --flat app:1 "$WORK/b1"
+	cd "$WORK/b1/rootfs/www"
+	cp -p index.html "$WORK/before"
+	tr a-z A-Z <"$WORK/before" >index.html
+	touch -r "$WORK/before" index.html
+	! cmp -s index.html "$WORK/before" || false
+	chmod 600 ../bin/busybox
+	chmod 4755 ../bin/busybox
+	image commit "$WORK/b1" app:5
+	rm "$WORK/b1/tree"
+	image commit "$WORK/b1" app:6
+	for n in 5 6; do
+		run "$OCI_IMAGE" -q inspect --diff app:1 "app:$n"
+		echo "$n: $output"
+		[[ $output == *'C /www/index.html'* && $output != *busybox* ]]
+	done
+}
+
 @test "commit of a flat bundle: what unpack wrote down and a fresh copy give the same layer" {
 	export SOURCE_DATE_EPOCH=1000000000
 	python3 - "$WORK/l.tar" <<-'P'
