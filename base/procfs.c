@@ -147,3 +147,41 @@ int proc_name(int proc, pid_t pid, char name[static 64], char *state)
 	snprintf(name, 64, "%s", open ? open + 1 : "");
 	return 0;
 }
+
+/* "\040" in mountinfo. */
+static void unescape(char *s)
+{
+	char *to = s;
+
+	for (; *s; s++) {
+		if (s[0] == '\\' && s[1] >= '0' && s[1] <= '3' && s[2] >= '0' && s[2] <= '7' && s[3] >= '0' &&
+			s[3] <= '7') {
+			*to++ = (char)((s[1] - '0') << 6 | (s[2] - '0') << 3 | (s[3] - '0'));
+			s += 3;
+		} else {
+			*to++ = *s;
+		}
+	}
+	*to = '\0';
+}
+
+char *proc_next_mount(char **text, char **type)
+{
+	char *line;
+
+	while ((line = strsep(text, "\n"))) {
+		char *point = line, *end = strstr(line, " - ");
+
+		/* 36 35 98:0 /root /mountpoint options - type source options */
+		for (int i = 0; end && point && i < 4; i++)
+			point = strchr(point, ' ') ? strchr(point, ' ') + 1 : NULL;
+		if (!end || !point || point > end)
+			continue;
+		*type = end + 3;
+		(*type)[strcspn(*type, " ")] = '\0';
+		point[strcspn(point, " ")] = '\0';
+		unescape(point);
+		return point;
+	}
+	return NULL;
+}

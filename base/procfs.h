@@ -30,6 +30,10 @@ int proc_write(int proc, const char *path, const char *text, struct error *err);
 /* Read PATH below the handle. */
 int proc_read(int proc, const char *path, struct arena *a, size_t max, char **buf, size_t *len, struct error *err);
 
+/* The next line of a mountinfo file's text (proc_pid_mountinfo(5)), which is cut up: its mount point, unescaped, and the
+ * filesystem's type.  NULL at the end. */
+char *proc_next_mount(char **text, char **type);
+
 /* Start time of a process in clock ticks since boot (proc_pid_stat(5), field 22), and its state letter
  * when state is not NULL.  -ESRCH when it is gone. */
 int proc_start_time(int proc, pid_t pid, uint64_t *ticks, char *state);

@@ -29,8 +29,11 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/procfs.h"
 #include "runtime/facility/facility.h"
 #include "runtime/plan/root_mount.h"
+
+#define MOUNTINFO_MAX (16u << 20)
 
 static const struct {
 	unsigned long flag;
@@ -192,9 +195,53 @@ static int pivot(struct container *c, const struct step *s, struct error *err)
 	return 0;
 }
 
+/* Is path the directory, or below it? */
+static bool is_below(const char *path, const char *dir)
+{
+	size_t n = strlen(dir);
+
+	return strncmp(path, dir, n) == 0 && (path[n] == '/' || path[n] == '\0' || dir[n - 1] == '/');
+}
+
+/*
+ * The old root stays in the mount namespace, and with it the host's procfs and sysfs, of which nothing is masked.  The
+ * kernel lets a new user namespace mount such a filesystem when one that is fully visible is there already, so these
+ * go, or are covered.
+ */
+static int hide_kernel_mounts(struct container *c, struct error *err)
+{
+	char self[32] = "", path[64], *text, *point, *type;
+	size_t len;
+	int r;
+
+	/* Nothing of it may reach the host. */
+	if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
+		return error_sys(err, errno, "isolate the old root");
+	if (readlinkat(c->proc_fd, "self", self, sizeof self - 1) < 0)
+		return error_sys(err, errno, "find this process in the host's procfs");
+	snprintf(path, sizeof path, "%s/mountinfo", self);
+	r = proc_read(c->proc_fd, path, c->arena, MOUNTINFO_MAX, &text, &len, err);
+	if (r < 0)
+		return r;
+	while ((point = proc_next_mount(&text, &type))) {
+		if ((strcmp(type, "proc") != 0 && strcmp(type, "sysfs") != 0) || is_below(point, c->rootfs))
+			continue;
+		if (umount2(point, MNT_DETACH | UMOUNT_NOFOLLOW) == 0 || errno == ENOENT)
+			continue;
+		/* One that a user namespace may not take away. */
+		if (mount("tmpfs", point, "tmpfs", 0, NULL) < 0 && errno != ENOENT)
+			return error_sys(err, errno, "hide %s of the old root", point);
+	}
+	return 0;
+}
+
 static int move_to_root(struct container *c, const struct step *s, struct error *err)
 {
+	int r = hide_kernel_mounts(c, err);
+
 	(void)s;
+	if (r < 0)
+		return r;
 	if (fchdir(c->root_fd) < 0)
 		return error_sys(err, errno, "enter the root filesystem");
 	if (mount(".", "/", NULL, MS_MOVE, NULL) < 0)

@@ -30,6 +30,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/procfs.h"
 
 #ifndef RDTGROUP_SUPER_MAGIC
 #define RDTGROUP_SUPER_MAGIC 0x7655821
@@ -47,42 +48,16 @@ static bool is_resctrl(const char *path)
 	return statfs(path, &fs) == 0 && (uint32_t)fs.f_type == RDTGROUP_SUPER_MAGIC;
 }
 
-/* "\040" in mountinfo. */
-static void unescape(char *s)
-{
-	char *to = s;
-
-	for (; *s; s++) {
-		if (s[0] == '\\' && s[1] >= '0' && s[1] <= '3' && s[2] >= '0' && s[2] <= '7' && s[3] >= '0' &&
-			s[3] <= '7') {
-			*to++ = (char)((s[1] - '0') << 6 | (s[2] - '0') << 3 | (s[3] - '0'));
-			s += 3;
-		} else {
-			*to++ = *s;
-		}
-	}
-	*to = '\0';
-}
-
 int resctrl_find(struct arena *a, const char **root, struct error *err)
 {
-	char *buf, *line, *rest;
+	char *buf, *point, *type;
 
 	*root = USUAL_ROOT;
 	if (is_resctrl(USUAL_ROOT))
 		return 0;
 	if (fd_read_file(AT_FDCWD, "/proc/self/mountinfo", a, MOUNTINFO_MAX, &buf, NULL) == 0) {
-		for (rest = buf; (line = strsep(&rest, "\n"));) {
-			char *type = strstr(line, " - resctrl "), *point = line;
-
-			/* 36 35 98:0 /root /mountpoint … */
-			for (int i = 0; type && point && i < 4; i++)
-				point = strchr(point, ' ') ? strchr(point, ' ') + 1 : NULL;
-			if (!type || !point || point > type)
-				continue;
-			point[strcspn(point, " ")] = '\0';
-			unescape(point);
-			if (is_resctrl(point)) {
+		while ((point = proc_next_mount(&buf, &type))) {
+			if (strcmp(type, "resctrl") == 0 && is_resctrl(point)) {
 				*root = point;
 				return 0;
 			}

@@ -575,6 +575,18 @@ inside"
 	assert_eq "$(awk -v t="$T" 'index($5, t) == 1' <<<"$output")" '' 'mount points with a path of the host'
 }
 
+@test "--no-pivot: the host's procfs does not help a user namespace to one without masks" {
+	local flag
+	config '.process.capabilities |= (.bounding += ["CAP_SETFCAP"] | .permitted += ["CAP_SETFCAP"])'
+	for flag in '' --no-pivot; do
+		args sh -c 'unshare -mrpf true && echo may; unshare -mrpf sh -c "mount -t proc none /proc && echo mounted"; true'
+		run rt run ${flag:+"$flag"} --bundle "$BUNDLE" "$ID" </dev/null
+		assert_status 0
+		if ! grep -qx may <<<"$output"; then skip 'no user namespaces in a container here'; fi
+		refute_line mounted
+	done
+}
+
 # ------------------------------------------------------------------ masked and read-only paths
 
 @test "maskedPaths: files read as empty, directories are empty and read-only" {
