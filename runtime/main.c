@@ -229,19 +229,18 @@ static bool wants_help(int argc, char **argv)
  * container may find it in a process of ours. */
 static int close_inherited(const struct command *cmd, const struct arguments *args, struct error *err)
 {
-	const char *listen = cmd->enters ? getenv("LISTEN_FDS") : NULL;
-	unsigned int keep = 0;
+	unsigned int listen = cmd->enters && cmd != &command_exec ? listen_descriptors() : 0, keep = 0;
 	int r = 0;
 
 	if (cmd->enters)
 		r = argument_number(args, "preserve-fds", 0, PRESERVE_FDS_MAX, &keep, err);
 	if (r < 0)
 		return r;
-	if (listen && strspn(listen, "0123456789") == strlen(listen) && strlen(listen) < 5)
-		keep += (unsigned int)strtoul(listen, NULL, 10);
+	keep += listen;
 	for (unsigned int i = 0; i < keep; i++)
 		if (fcntl(3 + (int)i, F_GETFD) < 0)
-			return error_set(err, ERR_USAGE, EBADF, "--preserve-fds: descriptor %u is not open", 3 + i);
+			return error_set(err, ERR_USAGE, EBADF, "%s: descriptor %u is not open",
+				i < listen ? "LISTEN_FDS" : "--preserve-fds", 3 + i);
 	if (close_range(3 + keep, ~0u, 0) < 0 && errno != ENOSYS)
 		return error_sys(err, errno, "close inherited descriptors");
 	return 0;
