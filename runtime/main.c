@@ -42,6 +42,10 @@ static const struct command_option global_options[] = {
 	{ .name = "criu", .value = "PATH" },
 	{ .name = "version", .letter = 'v', .help = "print the version" },
 	{ .name = "help", .letter = 'h', .help = "print this help" },
+	/* What crun calls the two. */
+	{ .name = "V" },
+	{ .name = "?" },
+	{ .name = "usage" },
 	{ 0 },
 };
 
@@ -219,9 +223,12 @@ static const struct command *find_command(const char *name)
 
 static bool wants_help(int argc, char **argv)
 {
+	static const char *const words[] = { "--help", "-h", "-?", "--usage" };
+
 	for (int i = 0; i < argc && argv[i][0] == '-'; i++)
-		if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
-			return true;
+		for (size_t k = 0; k < sizeof words / sizeof *words; k++)
+			if (strcmp(argv[i], words[k]) == 0)
+				return true;
 	return false;
 }
 
@@ -299,9 +306,9 @@ static void name_property(struct error *err)
 /* What needs no command: 1 when it was done and *status is the exit status. */
 static int answer(const struct arguments *globals, const char *name, int argc, char **argv, int *status)
 {
-	if (argument_switch(globals, "version"))
+	if (argument_switch(globals, "version") || argument_switch(globals, "V"))
 		*status = print_version(name);
-	else if (argument_switch(globals, "help"))
+	else if (argument_switch(globals, "help") || argument_switch(globals, "?") || argument_switch(globals, "usage"))
 		*status = print_help(NULL);
 	else if (argc == 0)
 		*status = (print_help(NULL), 1);

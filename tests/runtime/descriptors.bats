@@ -149,6 +149,16 @@ four"
 	assert_eq "$(cat "$T/pidfd/count")" '1 fds'
 }
 
+@test "run.oci.pidfd_receiver is --pidfd-socket as an annotation" {
+	receiver pidfd
+	config '.annotations["run.oci.pidfd_receiver"] = $s' --arg s "$T/pidfd.sock"
+	rtd create --bundle "$BUNDLE" "$ID"
+	eventually test -s "$T/pidfd/pidfd-pid"
+	assert_eq "$(cat "$T/pidfd/pidfd-pid")" "$(pid_of)"
+	run rt features
+	jq -e '.potentiallyUnsafeConfigAnnotations | index("run.oci.pidfd_receiver") != null' <<<"$output"
+}
+
 @test "closed standard files do not become something of the runtime's" {
 	args /bin/sh -c 'probe fds >/fds 2>/dev/null || true'
 	"$OCI_RT" --root "$ROOT" run --bundle "$BUNDLE" "$ID" <&- >&- 2>&- || true
