@@ -31,7 +31,7 @@ static const struct command *const commands[] = {
 
 static const struct command_option global_options[] = {
 	{ .name = "root", .value = "DIR", .help = "directory of the containers' state (/run/oci-rt)" },
-	{ .name = "log", .value = "FILE", .help = "write errors and warnings to FILE" },
+	{ .name = "log", .value = "FILE", .help = "write errors and warnings to FILE; also file:PATH, syslog:NAME, journald:NAME" },
 	{ .name = "log-format", .value = "FORMAT", .help = "text (default) or json" },
 	{ .name = "log-level", .value = "LEVEL", .help = "error, warning (default), info or debug" },
 	{ .name = "debug", .help = "the same as --log-level debug" },
