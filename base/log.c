@@ -3,7 +3,7 @@
  * Theory of operation: one message is one write() of one line, formatted on the
  * stack, so that lines of concurrent runs do not mix and nothing can fail for
  * want of memory.  Warnings wait in a fixed buffer (see log.h); when it is full
- * the rest is dropped.
+ * the rest is dropped.  syslog and journald get each message as one datagram.
  */
 #include "base/log.h"
 
@@ -12,13 +12,24 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <syslog.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
 
+/* Where the log goes, as crun's --log names it. */
+enum backend { BACKEND_FILE, BACKEND_SYSLOG, BACKEND_JOURNALD };
+
+#define SYSLOG_SOCKET	"/dev/log"
+#define JOURNALD_SOCKET "/run/systemd/journal/socket"
+
 static struct {
 	struct log_options options;
+	enum backend backend;
+	const char *identifier; /* of syslog and journald */
 	int fd;
 	bool failed; /* an error was logged */
 	char kept[8192];
@@ -62,7 +73,7 @@ static void put_member(struct line *l, const char *name, const char *value)
 {
 	if (!*value)
 		return;
-	if (l->len > 1)
+	if (l->buf[l->len - 1] != '{')
 		put_raw(l, ",");
 	put_raw(l, "\"");
 	put_raw(l, name);
@@ -71,9 +82,29 @@ static void put_member(struct line *l, const char *name, const char *value)
 	put_raw(l, "\"");
 }
 
+/* What a datagram to syslog or to journald begins with. */
+static void put_header(struct line *l, enum log_level level)
+{
+	static const int priorities[] = { LOG_ERR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
+	char text[64];
+
+	if (state.backend == BACKEND_SYSLOG) {
+		snprintf(text, sizeof text, "<%d>", LOG_DAEMON | priorities[level]);
+		put_raw(l, text);
+		put_escaped(l, state.identifier, false);
+		put_raw(l, ": ");
+	} else if (state.backend == BACKEND_JOURNALD) {
+		snprintf(text, sizeof text, "PRIORITY=%d\nSYSLOG_IDENTIFIER=", priorities[level]);
+		put_raw(l, text);
+		put_escaped(l, state.identifier, false);
+		put_raw(l, "\nMESSAGE=");
+	}
+}
+
 static void format(struct line *l, enum log_level level, const char *msg, const struct error *err)
 {
 	l->len = 0;
+	put_header(l, level);
 	if (state.options.json) {
 		char text[CLOCK_RFC3339_SIZE];
 
@@ -111,17 +142,49 @@ static void emit(const char *buf, size_t len)
 	(void)!fd_write_all(state.fd >= 0 ? state.fd : STDERR_FILENO, buf, len);
 }
 
+/* The service's socket, connected; the messages are then written to it as to a file. */
+static int open_service(const char *path, struct error *err)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	_cleanup_fd_ int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	strcpy(address.sun_path, path);
+	if (fd < 0 || connect(fd, (const struct sockaddr *)&address, sizeof address) < 0)
+		return error_sys(err, errno, "open the log: connect to %s", path);
+	return fd_take(&fd);
+}
+
+static bool begins(const char *text, const char *prefix, const char **rest)
+{
+	size_t n = strlen(prefix);
+
+	*rest = text + n;
+	return strncmp(text, prefix, n) == 0;
+}
+
 int log_open(const struct log_options *options, struct error *err)
 {
+	const char *file = options->file, *rest;
+
 	if (options->program)
 		state.options.program = options->program;
 	state.options.json = options->json;
 	state.options.level = options->level;
-	if (!options->file)
+	if (!file)
 		return 0;
-	state.fd = open(options->file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0600);
+	if (begins(file, "syslog:", &rest) || begins(file, "journald:", &rest)) {
+		state.backend = *file == 's' ? BACKEND_SYSLOG : BACKEND_JOURNALD;
+		state.identifier = *rest ? rest : state.options.program;
+		state.fd = open_service(state.backend == BACKEND_SYSLOG ? SYSLOG_SOCKET : JOURNALD_SOCKET, err);
+		if (state.fd < 0)
+			state.backend = BACKEND_FILE;
+		return state.fd < 0 ? state.fd : 0;
+	}
+	if (begins(file, "file:", &rest))
+		file = rest;
+	state.fd = open(file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0600);
 	if (state.fd < 0)
-		return error_sys(err, errno, "open log file %s", options->file);
+		return error_sys(err, errno, "open log file %s", file);
 	return 0;
 }
 
@@ -140,17 +203,21 @@ void log_error(const struct error *err)
 	if (state.fd >= 0) {
 		/* The caller of a program with --log still wants to see on its stderr why it failed. */
 		bool json = state.options.json;
+		enum backend backend = state.backend;
 
 		state.options.json = false;
+		state.backend = BACKEND_FILE;
 		format(&l, LOG_LEVEL_ERROR, err->msg, err);
 		state.options.json = json;
+		state.backend = backend;
 		(void)!fd_write_all(STDERR_FILENO, l.buf, l.len);
 	}
 }
 
 static void keep_or_emit(const struct line *l)
 {
-	if (!state.options.json) {
+	/* A service takes one message at a time, and nobody parses them for an error. */
+	if (!state.options.json || state.backend != BACKEND_FILE) {
 		emit(l->buf, l->len);
 	} else if (l->len <= sizeof state.kept - state.kept_len) {
 		memcpy(state.kept + state.kept_len, l->buf, l->len);
@@ -209,4 +276,5 @@ void log_detach(void)
 	if (state.fd >= 0)
 		close(state.fd);
 	state.fd = -1;
+	state.backend = BACKEND_FILE;
 }

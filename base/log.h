@@ -18,12 +18,12 @@ enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_D
 
 struct log_options {
 	const char *program; /* prefix of text messages on stderr */
-	const char *file;    /* NULL: stderr */
+	const char *file;    /* NULL: stderr; [file:]PATH, syslog:NAME, journald:NAME */
 	bool json;
 	enum log_level level; /* messages above it are dropped */
 };
 
-/* Open the log file (appending, 0600 when created).  Until then everything goes to stderr as text. */
+/* Open the log (a file is appended to, 0600 when created).  Until then everything goes to stderr as text. */
 int log_open(const struct log_options *options, struct error *err);
 
 void log_error(const struct error *err);

@@ -31,7 +31,7 @@ static const struct command *const commands[] = {
 
 static const struct command_option global_options[] = {
 	{ .name = "root", .value = "DIR", .help = "directory of the containers' state (/run/oci-rt)" },
-	{ .name = "log", .value = "FILE", .help = "write errors and warnings to FILE" },
+	{ .name = "log", .value = "FILE", .help = "write errors and warnings to FILE; also file:PATH, syslog:NAME, journald:NAME" },
 	{ .name = "log-format", .value = "FORMAT", .help = "text (default) or json" },
 	{ .name = "log-level", .value = "LEVEL", .help = "error, warning (default), info or debug" },
 	{ .name = "debug", .help = "the same as --log-level debug" },
@@ -42,6 +42,10 @@ static const struct command_option global_options[] = {
 	{ .name = "criu", .value = "PATH" },
 	{ .name = "version", .letter = 'v', .help = "print the version" },
 	{ .name = "help", .letter = 'h', .help = "print this help" },
+	/* What crun calls the two. */
+	{ .name = "V" },
+	{ .name = "?" },
+	{ .name = "usage" },
 	{ 0 },
 };
 
@@ -219,9 +223,12 @@ static const struct command *find_command(const char *name)
 
 static bool wants_help(int argc, char **argv)
 {
+	static const char *const words[] = { "--help", "-h", "-?", "--usage" };
+
 	for (int i = 0; i < argc && argv[i][0] == '-'; i++)
-		if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
-			return true;
+		for (size_t k = 0; k < sizeof words / sizeof *words; k++)
+			if (strcmp(argv[i], words[k]) == 0)
+				return true;
 	return false;
 }
 
@@ -248,19 +255,18 @@ static void named_descriptors(const struct arguments *args, int named[static FIL
  * container may find it in a process of ours. */
 static int close_inherited(const struct command *cmd, const struct arguments *args, struct error *err)
 {
-	const char *listen = cmd->enters ? getenv("LISTEN_FDS") : NULL;
-	unsigned int keep = 0;
+	unsigned int listen = cmd->enters && cmd != &command_exec ? listen_descriptors() : 0, keep = 0;
 	int named[FILE_OPTIONS + 1], r = 0;
 
 	if (cmd->enters)
 		r = argument_number(args, "preserve-fds", 0, PRESERVE_FDS_MAX, &keep, err);
 	if (r < 0)
 		return r;
-	if (listen && strspn(listen, "0123456789") == strlen(listen) && strlen(listen) < 5)
-		keep += (unsigned int)strtoul(listen, NULL, 10);
+	keep += listen;
 	for (unsigned int i = 0; i < keep; i++)
 		if (fcntl(3 + (int)i, F_GETFD) < 0)
-			return error_set(err, ERR_USAGE, EBADF, "--preserve-fds: descriptor %u is not open", 3 + i);
+			return error_set(err, ERR_USAGE, EBADF, "%s: descriptor %u is not open",
+				i < listen ? "LISTEN_FDS" : "--preserve-fds", 3 + i);
 	named_descriptors(args, named);
 	r = fd_close_except(3 + keep, named, sizeof named / sizeof *named);
 	return r < 0 ? error_sys(err, -r, "close inherited descriptors") : 0;
@@ -319,9 +325,9 @@ static void name_property(struct error *err)
 /* What needs no command: 1 when it was done and *status is the exit status. */
 static int answer(const struct arguments *globals, const char *name, int argc, char **argv, int *status)
 {
-	if (argument_switch(globals, "version"))
+	if (argument_switch(globals, "version") || argument_switch(globals, "V"))
 		*status = print_version(name);
-	else if (argument_switch(globals, "help"))
+	else if (argument_switch(globals, "help") || argument_switch(globals, "?") || argument_switch(globals, "usage"))
 		*status = print_help(NULL);
 	else if (argc == 0)
 		*status = (print_help(NULL), 1);

@@ -15,6 +15,7 @@
  * exits with status 1 (failure_status).
  */
 #define PRESERVE_FDS_MAX 1024
+#define LISTEN_FDS_MAX	 1024
 
 struct option_value;
 
@@ -85,6 +86,10 @@ int containers_matching(struct runtime *rt, const struct arguments *args, contai
 int list_ids(struct runtime *rt, const char ***ids, size_t *count, struct error *err);
 
 /* Options shared by create, run and restore, read from the arguments; id from the operand. */
+/* How many descriptors from 3 on a service manager passes (LISTEN_FDS, sd_listen_fds(3)).  None when LISTEN_PID names
+ * another process: then the variables were only inherited.  Without LISTEN_PID they count when they are open, as in crun. */
+unsigned int listen_descriptors(void);
+
 int create_options(const struct runtime *rt, const struct arguments *args, struct container *c, struct error *err);
 
 #endif

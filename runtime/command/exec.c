@@ -71,27 +71,30 @@ static int apply_groups(struct arena *a, struct config_process *p, const struct 
 	return 0;
 }
 
-static int apply_capabilities(struct arena *a, struct config_process *p, const struct arguments *args, struct error *err)
+static void apply_capabilities(struct arena *a, struct config_process *p, const struct arguments *args)
 {
 	const char *name;
 	size_t at = 0;
 
 	while ((name = argument_next(args, "cap", &at))) {
-		struct config_capabilities *caps = arena_new(a, struct config_capabilities);
+		struct config_capabilities *caps;
 		int64_t number;
 
+		if (!json_enum_find(&config_capability_names, name, strlen(name), &number)) {
+			/* As in the configuration: a warning. */
+			log_warning("--cap: unknown capability \"%s\" is ignored", name);
+			continue;
+		}
+		caps = arena_new(a, struct config_capabilities);
 		if (p->capabilities)
 			*caps = *p->capabilities;
-		if (!json_enum_find(&config_capability_names, name, strlen(name), &number))
-			return error_set(err, ERR_USAGE, EINVAL, "--cap %s: unknown capability", name);
+		p->capabilities = caps;
 		caps->bounding.bits |= 1ull << number;
 		caps->effective.bits |= 1ull << number;
 		caps->permitted.bits |= 1ull << number;
 		/* As in runc: without it the program of an ordinary user would not have the capability. */
 		caps->ambient.bits |= caps->inheritable.bits & 1ull << number;
-		p->capabilities = caps;
 	}
-	return 0;
 }
 
 static void apply_env(struct arena *a, struct config_process *p, const struct arguments *args)
@@ -131,10 +134,9 @@ static int process_from_flags(struct arena *a, const struct config *config, cons
 		r = apply_user(p, argument(args, "user"), err);
 	if (r == 0)
 		r = apply_groups(a, p, args, err);
-	if (r == 0)
-		r = apply_capabilities(a, p, args, err);
 	if (r < 0)
 		return r;
+	apply_capabilities(a, p, args);
 	apply_env(a, p, args);
 	*out = p;
 	return 0;

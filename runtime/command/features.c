@@ -35,6 +35,7 @@ static const char *const unsafe_annotations[] = {
 	"run.oci.hooks.stdout",
 	"run.oci.keep_original_groups",
 	"run.oci.mount_context_type",
+	"run.oci.pidfd_receiver",
 	"run.oci.seccomp.receiver",
 	"run.oci.seccomp_bpf_data",
 	"run.oci.seccomp_fail_unknown_syscall",

@@ -58,9 +58,40 @@ static int bundle_operand(const struct runtime *rt, const char *operand, struct 
 	return 0;
 }
 
+static unsigned int count_listen_descriptors(void)
+{
+	const char *count = getenv("LISTEN_FDS"), *pid = getenv("LISTEN_PID");
+	unsigned long n;
+	char *end;
+
+	if (!count || *count < '0' || *count > '9')
+		return 0;
+	n = strtoul(count, &end, 10);
+	if (*end || n > LISTEN_FDS_MAX)
+		return 0;
+	if (pid)
+		return strtol(pid, NULL, 10) == getpid() ? (unsigned int)n : 0;
+	for (unsigned long i = 0; i < n; i++)
+		if (fcntl(3 + (int)i, F_GETFD) < 0)
+			return 0;
+	return (unsigned int)n;
+}
+
+unsigned int listen_descriptors(void)
+{
+	/* Once, before this process opens anything itself. */
+	static bool known;
+	static unsigned int n;
+
+	if (!known)
+		n = count_listen_descriptors();
+	known = true;
+	return n;
+}
+
 int create_options(const struct runtime *rt, const struct arguments *args, struct container *c, struct error *err)
 {
-	const char *bundle = argument(args, "bundle"), *listen = getenv("LISTEN_FDS"), *operand = args->operands[0];
+	const char *bundle = argument(args, "bundle"), *operand = args->operands[0];
 	struct create_options *o = &c->options;
 	char path[PATH_MAX];
 	unsigned int preserve;
@@ -88,13 +119,7 @@ int create_options(const struct runtime *rt, const struct arguments *args, struc
 	o->no_new_keyring = argument_switch(args, "no-new-keyring");
 	o->detach = argument_switch(args, "detach");
 	o->keep = argument_switch(args, "keep");
-	if (listen) {
-		char *end;
-		unsigned long n = strtoul(listen, &end, 10);
-
-		if (*listen >= '0' && *listen <= '9' && !*end && n <= 1024)
-			o->listen_fds = (unsigned int)n;
-	}
+	o->listen_fds = listen_descriptors();
 	o->preserve_fds = preserve + o->listen_fds;
 	return 0;
 }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Theory of operation: the process id for the caller: --pid-file and --pidfd-socket. */
+/*
+ * Theory of operation: the process id for the caller: --pid-file and --pidfd-socket, for which crun has the annotation
+ * run.oci.pidfd_receiver (the option wins).
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -7,6 +10,8 @@
 
 #include "base/fd.h"
 #include "runtime/plan/create.h"
+
+#define RECEIVER "run.oci.pidfd_receiver"
 
 static const char *base_name(const char *path)
 {
@@ -19,6 +24,8 @@ int container_open_publication(struct container *c, struct error *err)
 {
 	const char *path = c->options.pid_file;
 
+	if (!c->options.pidfd_socket && (c->mode == CONTAINER_CREATE || c->mode == CONTAINER_RUN))
+		c->options.pidfd_socket = config_map_get(&c->config->annotations, RECEIVER);
 	if (c->options.pidfd_socket) {
 		c->pidfd_socket_fd = fd_connect_unix(c->options.pidfd_socket, err);
 		if (c->pidfd_socket_fd < 0)

@@ -238,3 +238,13 @@ complete_words() {
 	assert_fails --regex
 	ID=$base
 }
+
+@test "-V, -? and --usage are what crun calls --version and --help" {
+	local version help
+	version=$("$OCI_RT" --version)
+	help=$("$OCI_RT" exec --help)
+	assert_eq "$("$OCI_RT" -V)" "$version"
+	assert_eq "$("$OCI_RT" '-?')" "$("$OCI_RT" --help)"
+	assert_eq "$("$OCI_RT" exec --usage)" "$help"
+	assert_eq "$("$OCI_RT" exec '-?')" "$help"
+}

@@ -65,6 +65,26 @@ four
 5"
 }
 
+@test "LISTEN_FDS that was meant for another process, or names nothing that is open, is ignored" {
+	args /bin/sh -c 'echo "<$LISTEN_FDS$LISTEN_PID>"; probe fds | wc -l'
+	run env LISTEN_FDS=1 LISTEN_PID=1 bash -c 'exec 3<<<"secret"; exec "$@"' - "$OCI_RT" --root "$ROOT" run --bundle "$BUNDLE" "$ID" </dev/null
+	assert_output "<>
+3"
+	run env LISTEN_FDS=1 LISTEN_PID=1 bash -c 'exec 3<&-; exec "$@"' - "$OCI_RT" --root "$ROOT" run --bundle "$BUNDLE" "$ID" </dev/null
+	assert_output "<>
+3"
+	run env -u LISTEN_PID LISTEN_FDS=1 bash -c 'exec 3<&-; exec "$@"' - "$OCI_RT" --root "$ROOT" run --bundle "$BUNDLE" "$ID" </dev/null
+	assert_output "<>
+3"
+}
+
+@test "LISTEN_FDS without LISTEN_PID counts when the descriptors are open" {
+	args /bin/sh -c 'echo $LISTEN_FDS $LISTEN_PID; cat <&3'
+	run env -u LISTEN_PID LISTEN_FDS=1 bash -c 'exec 3<<<"three"; exec "$@"' - "$OCI_RT" --root "$ROOT" run --bundle "$BUNDLE" "$ID" </dev/null
+	assert_output "1 1
+three"
+}
+
 @test "LISTEN_FDS and --preserve-fds together: the listening ones first" {
 	args /bin/sh -c 'echo $LISTEN_FDS; cat <&3; cat <&4'
 	run env LISTEN_FDS=1 bash -c 'exec 3<<<"three" 4<<<"four"; export LISTEN_PID=$$; exec "$@"' - "$OCI_RT" --root "$ROOT" run --preserve-fds 1 --bundle "$BUNDLE" "$ID" </dev/null
@@ -127,6 +147,16 @@ four"
 	eventually test -s "$T/pidfd/pidfd-pid"
 	assert_eq "$(cat "$T/pidfd/pidfd-pid")" "$(pid_of)"
 	assert_eq "$(cat "$T/pidfd/count")" '1 fds'
+}
+
+@test "run.oci.pidfd_receiver is --pidfd-socket as an annotation" {
+	receiver pidfd
+	config '.annotations["run.oci.pidfd_receiver"] = $s' --arg s "$T/pidfd.sock"
+	rtd create --bundle "$BUNDLE" "$ID"
+	eventually test -s "$T/pidfd/pidfd-pid"
+	assert_eq "$(cat "$T/pidfd/pidfd-pid")" "$(pid_of)"
+	run rt features
+	jq -e '.potentiallyUnsafeConfigAnnotations | index("run.oci.pidfd_receiver") != null' <<<"$output"
 }
 
 @test "closed standard files do not become something of the runtime's" {

@@ -157,6 +157,15 @@ process_file() { jq ".process | .args = [\"/bin/true\"] | $1" "$BUNDLE/config.js
 	assert_line $'CapAmb:\t0000000000002001'
 }
 
+@test "--cap with a name that is no capability is a warning, and changes nothing" {
+	started
+	run rt exec "$ID" grep ^Cap /proc/self/status </dev/null
+	local without=$output
+	run rt exec --cap CAP_NO_SUCH "$ID" grep ^Cap /proc/self/status </dev/null
+	assert_status 0
+	assert_has "$without"
+}
+
 @test "--no-new-privs" {
 	config '.process.noNewPrivileges = false'
 	started

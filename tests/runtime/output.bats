@@ -407,3 +407,35 @@ ps_shows() { [ "$(rt ps --format json "$ID" | jq length)" = "$1" ]; }
 	[[ $stderr != *'executable file not found'* ]]
 	[[ $stderr == *cgroupsPath* ]] || fail "$stderr"
 }
+
+@test "--log file:PATH is PATH" {
+	run "$OCI_RT" --root "$ROOT" --log "file:$T/plain.log" --log-format json state nosuch
+	assert_status 1
+	jq -e '.level == "error"' "$T/plain.log"
+	refute [ -e "file:$T" ]
+}
+
+# with_socket PATH COMMAND...: our receiver is at PATH, in a mount namespace of its own
+with_socket() {
+	unshare --mount --propagation private bash -c 'mount -t tmpfs none "/$(cut -d/ -f2 <<<"$2")" && mkdir -p "$(dirname "$2")" &&
+		touch "$2" && mount --bind "$1" "$2" && shift 2 && exec "$@"' - "$T/notify.sock" "$@" </dev/null
+}
+
+@test "--log journald:NAME: one entry with priority, name and message" {
+	receiver notify
+	run with_socket /run/systemd/journal/socket "$OCI_RT" --root "$ROOT" --log journald:the-name state nosuch
+	assert_status 1
+	assert_has 'does not exist'
+	eventually grep -qx 'SYSLOG_IDENTIFIER=the-name' "$T/notify/notify"
+	grep -qx 'PRIORITY=3' "$T/notify/notify"
+	grep -q '^MESSAGE=.*container "nosuch" does not exist' "$T/notify/notify"
+}
+
+@test "--log syslog:NAME: one line for the system's log; without a syslog an error that says so" {
+	receiver notify
+	run with_socket /dev/log "$OCI_RT" --root "$ROOT" --log syslog:the-name state nosuch
+	assert_status 1
+	eventually grep -q '^<27>the-name: .*container "nosuch" does not exist' "$T/notify/notify"
+	run unshare --mount --propagation private bash -c 'mount -t tmpfs none /dev && exec "$@"' - "$OCI_RT" --log syslog:x list </dev/null
+	assert_fails /dev/log
+}
