@@ -96,6 +96,7 @@ poststop"
 }
 
 @test "createRuntime sees the network namespace by the pid and can change it" {
+	need_root
 	hook createRuntime "pid=\$(sed 's/.*\"pid\": *\\([0-9]*\\).*/\\1/'); nsenter -t \$pid -n ip link add hookdev type dummy 2>$T/err || nsenter -t \$pid -n ip link set lo mtu 1234"
 	inside_ok 'ip -o link'
 	assert_match 'hookdev|mtu 1234'
