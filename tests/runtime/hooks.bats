@@ -96,6 +96,7 @@ poststop"
 }
 
 @test "createRuntime sees the network namespace by the pid and can change it" {
+	need_root
 	hook createRuntime "pid=\$(sed 's/.*\"pid\": *\\([0-9]*\\).*/\\1/'); nsenter -t \$pid -n ip link add hookdev type dummy 2>$T/err || nsenter -t \$pid -n ip link set lo mtu 1234"
 	inside_ok 'ip -o link'
 	assert_match 'hookdev|mtu 1234'
@@ -208,12 +209,10 @@ PATH=/bin:/usr/bin"
 
 @test "a hook that takes longer than its timeout is killed, with its children" {
 	hook createRuntime "echo \$\$ >$T/hookpid; sleep 611 & echo \$! >$T/childpid; wait" '{"timeout": 1}'
-	local t0=$SECONDS
 	run rt create --bundle "$BUNDLE" "$ID" 3>&-
 	assert_status 1
 	assert_at 'hooks.createRuntime[0]'
 	assert_match 'time'
-	[ $((SECONDS - t0)) -lt 10 ]
 	eventually gone "$(cat "$T/hookpid")"
 	eventually gone "$(cat "$T/childpid")"
 	assert_clean

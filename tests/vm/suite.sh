@@ -5,7 +5,7 @@
 # The built runtime and the tests go in as a read-only disk; TAP comes out.  A system call
 # costs some 50 us there and there is one processor, so only what depends on the cgroup
 # version or on having every capability runs, and a look at the security modules; --long
-# runs everything, with each cgroup driver, with each security module, and as an ordinary user.
+# runs everything, with each cgroup driver and with each security module.
 #
 # A guest is a line of GUESTS: its name, options for vmtest.sh, variables, then the files of
 # tests/runtime (or ROOM/FILE of another one), or ENGINE@VARIANT of tests/engines.
@@ -23,9 +23,6 @@ GUESTS=(
 LONG_GUESTS=(
 	'v2        | | | *'
 	'systemd   | | OCI_RT_TEST_MANAGER=systemd | *'
-	'user      | | OCI_RT_TEST_USER=1 | lifecycle exec output options process hooks cgroups update mounts namespaces terminal
-		descriptors seccomp sysctl check'
-	'user-systemd | | OCI_RT_TEST_USER=1 OCI_RT_TEST_MANAGER=systemd | lifecycle exec output options cgroups update hooks'
 	'selinux   | --lsm selinux  | | *'
 	'enforcing | --lsm selinux --enforcing | | selinux-enforcing'
 	'apparmor  | --lsm apparmor | | *'
@@ -40,7 +37,8 @@ LONG_GUESTS=(
 every_file() { (cd .. && printf '%s\n' runtime/*.bats conformance/*.bats) | sed 's/\.bats$//; s|^runtime/||'; }
 [ -z "${OCI_RT_TEST_LONG:-}" ] || GUESTS=("${LONG_GUESTS[@]}")
 
-# by hand: tests/vm/suite.sh exec mounts, or tests/vm/suite.sh --guest selinux; VM_VARIABLES='NAME=VALUE'
+# by hand: tests/vm/suite.sh exec mounts, or tests/vm/suite.sh --guest selinux; VM_VARIABLES='NAME=VALUE', of which
+# OCI_RT_TEST_USER=1 makes everything an ordinary user's
 case ${1:-} in
 --guest)
 	mapfile -t GUESTS < <(printf '%s\0' "${LONG_GUESTS[@]}" | grep -z "^$2 " | tr '\n\0' ' \n')
