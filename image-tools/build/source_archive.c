@@ -13,26 +13,8 @@
 #include "base/log.h"
 #include "image-tools/build/source.h"
 #include "image-tools/layer/plain.h"
+#include "image-tools/layer/tar.h"
 #include "image-tools/layer/worker.h"
-
-/* The first header of a tar: its checksum fits, and it is not the end. */
-static bool is_tar_header(const uint8_t h[static 512])
-{
-	unsigned long sum = 0, said = 0;
-	const uint8_t *p = h + 148;
-
-	if (h[0] == 0)
-		return false;
-	for (int i = 0; i < 512; i++)
-		sum += i >= 148 && i < 156 ? ' ' : h[i];
-	while (p < h + 156 && *p == ' ')
-		p++;
-	if (p == h + 156 || *p < '0' || *p > '7')
-		return false;
-	for (; p < h + 156 && *p >= '0' && *p <= '7'; p++)
-		said = said * 8 + (unsigned long)(*p - '0');
-	return sum == said;
-}
 
 /* As layer/filter and layer/codec see it. */
 static bool looks_compressed(const uint8_t h[static 4])
@@ -58,13 +40,13 @@ int source_is_archive(int fd, struct error *err)
 	if (n < 4)
 		return n < 0 ? error_sys(err, errno, "read an archive") : 0;
 	if (!looks_compressed(head))
-		return n == (ssize_t)sizeof head && is_tar_header(head);
+		return n == (ssize_t)sizeof head && tar_is_header(head);
 	r = plain_open(&p, fd, PLAIN_STREAM, APPLY_BYTES_MAX, &ignored);
 	while (r == 0 && have < sizeof head && (n = plain_read(p, head + have, sizeof head - have, &ignored)) > 0)
 		have += (size_t)n;
 	plain_close(p);
 	/* What cannot be decompressed is a file like any other. */
-	return have == sizeof head && is_tar_header(head);
+	return have == sizeof head && tar_is_header(head);
 }
 
 int source_unpack(const struct source_options *o, int fd, int dir, const uint32_t *owner, bool context, struct error *err)

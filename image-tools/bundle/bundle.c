@@ -442,8 +442,11 @@ int bundle_unpack(struct store *s, const struct store_image *image, const char *
 		return error_set(err, ERR_UNSUPPORTED, EOPNOTSUPP, "--overlay: %s", s->userns ?
 			"a user's overlay is in config.json, which --no-config leaves out" :
 			"without ids in /etc/subuid and /etc/subgid there is no user namespace to mount it in");
-	if (mkdir(b.path, 0755) < 0)
+	if (mkdir(b.path, 0755) < 0) {
+		if (errno == EEXIST)
+			error_hint(err, "choose another directory, or remove a bundle that is there: oci-image rm-bundle %s", path);
 		return error_sys(err, errno, "create bundle %s", b.path);
+	}
 	b.created = true;
 	b.dir = open(b.path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (b.dir < 0) {
@@ -455,8 +458,9 @@ int bundle_unpack(struct store *s, const struct store_image *image, const char *
 	r = write_info(&b, image->name, err);
 	if (r == 0)
 		r = make_rootfs(&b, err);
-	if (r == 0 && b.overlay) {
-		r = store_bundle_record(s, b.path, image->name, b.layers, b.image.manifest.layers_count, err);
+	/* Also without layers that have to stay: its volumes are in use. */
+	if (r == 0) {
+		r = store_bundle_record(s, b.path, image->name, b.layers, b.overlay ? b.image.manifest.layers_count : 0, err);
 		b.recorded = r == 0;
 	}
 	if (r == 0 && !o->no_config)

@@ -131,5 +131,9 @@ pid_t bundle_inside_user(struct arena *a, const char *bundle);
 /* Hooks: the network of a container.  state: the JSON that the runtime gives to hooks. */
 int network_add(const char *bundle, const char *state, size_t len, struct arena *a, struct error *err);
 int network_remove(const char *bundle, struct arena *a, struct error *err);
+/* The ports of one container (JSON of bundle.json), noted below run/ports as `own`; -EADDRINUSE when another container
+ * or a program of the host has one. */
+int ports_claim(const char *run, const char *own, const char *id, const char *ports, struct arena *a, struct error *err);
+void ports_release(const char *run, const char *own, struct arena *a);
 
 #endif

@@ -315,6 +315,9 @@ int network_add(const char *bundle, const char *state, size_t len, struct arena 
 	n.id = arena_printf(a, "%s-%.8s", hs.id, strrchr(netns_path(bundle, a), '/') + 1);
 	n.netns = netns_path(bundle, a);
 	n.ports = ports.ports && strlen(ports.ports) > 2 ? ports.ports : NULL;
+	r = n.ports ? ports_claim(RUN_DIR, strrchr(n.netns, '/') + 1, hs.id, n.ports, a, err) : 0;
+	if (r < 0)
+		return r;
 	r = pin_namespace(n.netns, hs.pid, err);
 	if (r == 0)
 		r = save(bundle, &n, a, err);
@@ -372,6 +375,7 @@ int network_remove(const char *bundle, struct arena *a, struct error *err)
 	if (strncmp(n.netns, RUN_DIR "/netns/", sizeof RUN_DIR "/netns/" - 1) == 0 && !strstr(n.netns, "..")) {
 		umount2(n.netns, MNT_DETACH | UMOUNT_NOFOLLOW);
 		unlink(n.netns);
+		ports_release(RUN_DIR, strrchr(n.netns, '/') + 1, a);
 	}
 	unlink(file);
 	if (!any_namespace_left())

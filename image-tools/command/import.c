@@ -11,6 +11,7 @@
 #include "image-tools/compose.h"
 #include "image-tools/layer/apply.h"
 #include "image-tools/layer/plain.h"
+#include "image-tools/layer/tar.h"
 
 struct options {
 	struct string_list changes;
@@ -25,17 +26,36 @@ static const struct option_spec specs[] = {
 	{ 0 },
 };
 
-static int read_layer(int fd, struct layer_writer *l, struct error *err)
+/* The first block of a tar: a header, or the zeros at its end when there is nothing in it. */
+static bool begins_tar(const char *buf, size_t n)
+{
+	static const char zeros[512];
+
+	return n >= sizeof zeros && (memcmp(buf, zeros, sizeof zeros) == 0 || tar_is_header((const uint8_t *)buf));
+}
+
+static int read_layer(int fd, const char *name, struct layer_writer *l, struct error *err)
 {
 	struct plain *p;
 	char buf[65536];
-	ssize_t n;
+	size_t have = 0;
+	ssize_t n = 0;
 	int r = plain_open(&p, fd, PLAIN_STREAM, APPLY_BYTES_MAX, err);
 
 	if (r < 0)
 		return r;
-	while (r == 0 && (n = plain_read(p, buf, sizeof buf, err)) != 0)
+	while (have < 512 && (n = plain_read(p, buf + have, sizeof buf - have, err)) > 0)
+		have += (size_t)n;
+	if (n >= 0 && !begins_tar(buf, have)) {
+		r = error_set(err, ERR_CONFIG, EINVAL, "%s is not a tar archive", strcmp(name, "-") == 0 ? "standard input" : name);
+		error_hint(err, "import takes the tar of a root filesystem; load takes what docker save and oci-image save write");
+	}
+	n = n < 0 ? n : (ssize_t)have;
+	while (r == 0 && n != 0) {
 		r = n < 0 ? (int)n : layer_write(l, buf, (size_t)n, err);
+		if (r == 0)
+			n = plain_read(p, buf, sizeof buf, err);
+	}
 	plain_close(p);
 	return r;
 }
@@ -67,7 +87,7 @@ static int run(struct program *p, void *opaque, int argc, char **argv, struct er
 		return error_set(err, ERR_NOT_FOUND, errno, "open %s: %s", argv[0], error_text(errno));
 	r = layer_begin(&l, &p->store.layout, codec, level, err);
 	if (r == 0)
-		r = read_layer(fd, &l, err);
+		r = read_layer(fd, argv[0], &l, err);
 	if (r < 0) {
 		layer_abort(&l);
 		return r;

@@ -69,6 +69,8 @@ static int pull_one(struct program *p, struct options *o, const char *text, stru
 	}
 	src.kind = LOCATION_REGISTRY;
 	r = location_get(p, &src, &o->f, &layout, &d, &name, err);
+	if (r < 0)
+		return error_wrap(err, "%s", reference_familiar(&p->arena, &src.ref));
 	if (r == 0 && o->f.unpack && !o->f.all)
 		r = complete_layers(p, &d, &o->f, err);
 	if (r == 0)

@@ -40,7 +40,12 @@ static int run(struct program *p, void *opaque, int argc, char **argv, struct er
 		return error_set(err, ERR_USAGE, EINVAL, "volume: \"ls\" or \"rm NAME...\" expected");
 	}
 	for (int i = 1; r == 0 && i < argc; i++) {
-		if (strchr(argv[i], '/') || argv[i][0] == '.')
+		const char *user = store_volume_user(&p->store, argv[i]);
+
+		if (user) {
+			error_hint(err, "oci-image rm-bundle %s", user);
+			r = error_set(err, ERR_STATE, EBUSY, "volume %s: bundle %s has it", argv[i], user);
+		} else if (strchr(argv[i], '/') || argv[i][0] == '.')
 			r = error_set(err, ERR_USAGE, EINVAL, "volume \"%s\": invalid name", argv[i]);
 		else if ((r = store_remove_tree(fd, argv[i])) < 0)
 			r = r == -ENOENT ? error_set(err, ERR_NOT_FOUND, ENOENT, "no volume %s", argv[i]) :

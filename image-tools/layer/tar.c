@@ -169,3 +169,21 @@ int tar_finish(struct tar_writer *w, struct error *err)
 
 	return w->sink(w->opaque, zeros, sizeof zeros, err);
 }
+
+bool tar_is_header(const uint8_t h[static 512])
+{
+	unsigned long sum = 0, said = 0;
+	const uint8_t *p = h + 148;
+
+	if (h[0] == 0)
+		return false;
+	for (int i = 0; i < 512; i++)
+		sum += i >= 148 && i < 156 ? ' ' : h[i];
+	while (p < h + 156 && *p == ' ')
+		p++;
+	if (p == h + 156 || *p < '0' || *p > '7')
+		return false;
+	for (; p < h + 156 && *p >= '0' && *p <= '7'; p++)
+		said = said * 8 + (unsigned long)(*p - '0');
+	return sum == said;
+}

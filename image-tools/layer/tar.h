@@ -2,6 +2,7 @@
 #ifndef OCI_RT_IMAGE_TOOLS_LAYER_TAR_H
 #define OCI_RT_IMAGE_TOOLS_LAYER_TAR_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/arena.h"
@@ -38,5 +39,8 @@ int tar_begin(struct tar_writer *w, const struct tar_entry *e, struct error *err
 int tar_data(struct tar_writer *w, const void *buf, size_t size, struct error *err);
 int tar_file(struct tar_writer *w, int fd, struct error *err); /* the whole rest of the entry from a descriptor */
 int tar_finish(struct tar_writer *w, struct error *err);
+
+/* Can it be the first block of a tar: a header whose checksum fits?  The end of an empty one is not. */
+bool tar_is_header(const uint8_t block[static 512]);
 
 #endif

@@ -118,7 +118,10 @@ static const struct json_field bundle_fields[] = {
 };
 static const struct json_object bundle_object = JSON_OBJECT_OF("bundle", struct bundle_record, bundle_fields);
 
-static void mark_bundles(struct store *s, struct marks *layers)
+typedef void bundle_found(struct store *s, const struct bundle_record *record, void *opaque);
+
+/* Each bundle that is still there; records of others go. */
+static void each_bundle(struct store *s, bundle_found *fn, void *opaque)
 {
 	int dir = openat(s->layout.dir, "bundles", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *d = dir < 0 ? NULL : fdopendir(dir);
@@ -137,11 +140,39 @@ static void mark_bundles(struct store *s, struct marks *layers)
 			unlinkat(dirfd(d), e->d_name, 0);
 			continue;
 		}
-		for (size_t i = 0; i < record.layers.count; i++)
-			gc_mark(layers, record.layers.items[i]);
+		fn(s, &record, opaque);
 	}
 	if (d)
 		closedir(d);
+}
+
+static void mark_bundle(struct store *s, const struct bundle_record *record, void *opaque)
+{
+	(void)s;
+	for (size_t i = 0; i < record->layers.count; i++)
+		gc_mark(opaque, record->layers.items[i]);
+}
+
+struct volume_search {
+	const char *wanted, *found;
+};
+
+static void look_for_volume(struct store *s, const struct bundle_record *record, void *opaque)
+{
+	struct volume_search *v = opaque;
+	char *text;
+
+	if (fd_read_file(AT_FDCWD, arena_printf(s->arena, "%s/config.json", record->bundle), s->arena, 8u << 20, &text, NULL) == 0 &&
+		strstr(text, v->wanted))
+		v->found = record->bundle;
+}
+
+const char *store_volume_user(struct store *s, const char *volume)
+{
+	struct volume_search v = { .wanted = arena_printf(s->arena, "\"%s/volumes/%s\"", s->path, volume) };
+
+	each_bundle(s, look_for_volume, &v);
+	return v.found;
 }
 
 /* The word number `word` of each file in a directory of the build cache; layer names and digests of blobs. */
@@ -292,7 +323,7 @@ int store_gc(struct store *s, const struct gc_options *o, struct gc_result *resu
 	}
 	if (r < 0)
 		return r;
-	mark_bundles(s, &layers);
+	each_bundle(s, mark_bundle, &layers);
 	if (o->build_cache)
 		sweep(s, "cache", SWEEP_TMP, NULL, o, before, result);
 	else if (o->limit_cache)

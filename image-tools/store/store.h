@@ -74,6 +74,8 @@ const char *store_layer_chain_name(struct arena *a, const struct digest *chain);
 int store_bundle_record(struct store *s, const char *bundle, const char *image, const char *const *layers, size_t n,
 	struct error *err);
 int store_bundle_forget(struct store *s, const char *bundle);
+/* A bundle that has the named volume, or NULL. */
+const char *store_volume_user(struct store *s, const char *volume);
 
 /* Free what no image, no bundle and no build needs.  Counts go to *freed (bytes) and *removed. */
 struct gc_options {

@@ -44,6 +44,52 @@ run_in() {
 	image volume rm site
 }
 
+@test "published ports: taken by another container, by a program, on a foreign address, without plugins: errors, nothing left" {
+	port=$(free_port)
+	second() {
+		run "$OCI_RT" run -d -b "$WORK/b2" "image-second-$$" </dev/null
+		echo "$status $output"
+		[ "$status" = 1 ]
+		[[ $output == *"$1"* ]]
+		if "$OCI_RT" state "image-second-$$"; then return 1; fi
+		image rm-bundle "$WORK/b2"
+		[ "$(ls /run/oci-image/netns /run/oci-image/ports 2>/dev/null)" = "$noted" ]
+		[ "$(iptables-save | grep -c CNI-)" = "$rules" ]
+	}
+	image unpack -p "$port:80" app:1 "$WORK/b1" -- httpd -f -h /www -p 80
+	"$OCI_RT" run -d -b "$WORK/b1" "image-first-$$" </dev/null >/dev/null 2>&1 3>&-
+	for _ in $(seq 50); do [ "$(curl -s "http://127.0.0.1:$port/")" = hello ] && break; sleep 0.1; done
+	noted=$(ls /run/oci-image/netns /run/oci-image/ports)
+	rules=$(iptables-save | grep -c CNI-)
+	image unpack -p "$port:81" app:1 "$WORK/b2" -- sleep 100
+	second "port $port/tcp: it is in use by container image-first-$$"
+	image unpack -p "127.0.0.1:$port:81" app:1 "$WORK/b2" -- sleep 100
+	second "in use by container"
+	other=$(free_port)
+	image unpack -p "$other:81" -p "$other:82" app:1 "$WORK/b2" -- sleep 100
+	second "another -p"
+	python3 -c "import socket, time; s = socket.socket(); s.bind(('127.0.0.1', $other)); s.listen(); time.sleep(300)" 3>&- & listener=$!
+	wait_port "$other"
+	image unpack -p "$other:81" app:1 "$WORK/b2" -- sleep 100
+	second "in use by a program"
+	kill $listener
+	wait $listener || true
+	image unpack -p "203.0.113.77:$other:81" app:1 "$WORK/b2" -- sleep 100
+	second "does not have that address"
+	image unpack -p "$other:81" app:1 "$WORK/b2" -- sleep 100
+	jq '.hooks[][].env += ["CNI_PATH=/nonexistent"]' "$WORK/b2/config.json" >"$WORK/changed"
+	cat "$WORK/changed" >"$WORK/b2/config.json"
+	second "containernetworking-plugins"
+	# another protocol, and the port again once it is free
+	image unpack -p "$port:81/udp" app:1 "$WORK/b2" -- ls /www
+	run_in "$WORK/b2"
+	image rm-bundle "$WORK/b2"
+	"$OCI_RT" delete --force "image-first-$$"
+	image unpack -p "$port:81" app:1 "$WORK/b2" -- ls /www
+	run_in "$WORK/b2"
+	image rm-bundle "$WORK/b1" "$WORK/b2"
+}
+
 @test "the first session of image-tools/README.md, line by line" {
 	local line port n=0
 	port=$(free_port)

@@ -165,6 +165,86 @@ teardown_file() { work_down; }
 	[ "$status" = 3 ]
 }
 
+@test "import takes tar archives only; what else there is gets an error and leaves nothing" {
+	blobs=$(ls "$WORK/store/blobs/sha256" | sort)
+	head -c 100000 /dev/urandom >"$WORK/noise"
+	gzip -k "$WORK/noise"
+	printf short >"$WORK/short"
+	: >"$WORK/empty"
+	for f in /etc/passwd "$WORK/noise" "$WORK/noise.gz" "$WORK/short" "$WORK/empty"; do
+		run image import "$f" x:1
+		echo "$f: $status $output"
+		[ "$status" = 1 ]
+		[[ $output == *"not a tar archive"* ]]
+	done
+	[ "$(ls "$WORK/store/blobs/sha256" | sort)" = "$blobs" ]
+	run image inspect x:1
+	[ "$status" = 3 ]
+	[ -z "$(ls "$WORK/store/tmp")" ]
+	# an empty one, and the kinds of compression
+	tar -cf "$WORK/nothing.tar" -T /dev/null
+	image import "$WORK/nothing.tar" nothing:1
+	for c in gzip bzip2 xz zstd; do
+		"$c" -c <"$WORK/root.tar" | image import - "$c:1"
+		[ "$(image inspect "$c:1" | jq -r '.layers[0].diffId')" = "sha256:$(sha256sum <"$WORK/root.tar" | cut -d' ' -f1)" ]
+	done
+}
+
+@test "a volume stays while a bundle has it" {
+	for mode in overlay flat; do
+		image unpack "--$mode" -v kept:/data arm:1 --platform linux/arm64 "$WORK/v"
+		run image volume rm kept
+		echo "$output"
+		[ "$status" = 1 ]
+		[[ $output == *"bundle $WORK/v has it"* ]]
+		[ "$(image volume ls)" = kept ]
+		image rm-bundle "$WORK/v"
+		image volume rm kept
+	done
+}
+
+@test "a bundle's directory that is there already: what to do" {
+	mkdir "$WORK/there"
+	run image unpack arm:1 "$WORK/there"
+	[ "$status" = 1 ]
+	[[ $output == *rm-bundle* ]]
+	[ -d "$WORK/there" ]
+}
+
+@test "full disk: load, import, pull, unpack, commit say so and leave nothing" {
+	mkdir "$WORK/small"
+	mount -t tmpfs -o size=3m none "$WORK/small"
+	export OCI_IMAGE_STORE=$WORK/small/store
+	mkdir "$WORK/fill"
+	head -c 6000000 /dev/urandom >"$WORK/fill/noise"
+	tar -C "$WORK/fill" -cf "$WORK/fill.tar" .
+	gzip -1 -k "$WORK/fill.tar"
+	full() {
+		run image "$@"
+		echo "$*: $status $output"
+		[ "$status" = 1 ]
+		[[ $output == *"space"* ]]
+	}
+	full import "$WORK/fill.tar" a:1
+	full import --compress none "$WORK/fill.tar.gz" a:1
+	[ -z "$(ls "$WORK/small/store/blobs/sha256")$(ls "$WORK/small/store/tmp")" ]
+	OCI_IMAGE_STORE=$WORK/store image import "$WORK/fill.tar" fill:1
+	OCI_IMAGE_STORE=$WORK/store image save fill:1 -o "$WORK/saved.tar"
+	full load "$WORK/saved.tar"
+	image gc
+	[ -z "$(image images)" ]
+	# an image that fits, its tree does not
+	head -c 6000000 /dev/zero >"$WORK/fill/noise"
+	tar -C "$WORK/fill" -cf "$WORK/zero.tar" .
+	image import "$WORK/zero.tar" zero:1
+	for mode in flat overlay; do
+		full unpack "--$mode" --no-config zero:1 "$WORK/small/b"
+		[ ! -e "$WORK/small/b" ]
+	done
+	for d in layers tmp bundles; do [ -z "$(ls "$WORK/small/store/$d")" ]; done
+	umount "$WORK/small"
+}
+
 @test "unpack --rootless is for users" {
 	run image unpack --rootless arm:1 "$WORK/r"
 	[ "$status" = 2 ]
