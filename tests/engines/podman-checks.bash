@@ -249,6 +249,28 @@ modes() {
 	equal systemd "$(podman run --rm --systemd always --stop-signal TERM busybox sh -c 'test -w /run && echo fine')" fine
 }
 
+# --sdnotify: a service manager's socket; the message is the container's own, or conmon's
+sdnotify() {
+	cat >listen.py <<-'PYTHON'
+	import os, socket, subprocess, sys
+	s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+	s.bind("n.sock")
+	os.chmod("n.sock", 0o777)
+	p = subprocess.run(sys.argv[1:], env=dict(os.environ, NOTIFY_SOCKET=os.path.abspath("n.sock")), stdin=subprocess.DEVNULL, timeout=150)
+	s.settimeout(2)
+	try:
+	    while True:
+	        print("got", s.recv(4096).decode().strip(), flush=True)
+	except socket.timeout:
+	    sys.exit(p.returncode)
+	PYTHON
+	matches 'of the container' "$(python3 listen.py "${P[@]}" --runtime "$RUN" run --rm --sdnotify container busybox sh -c 'probe notify READY=1; sleep 1')" 'READY=1'
+	rm n.sock
+	matches 'of conmon' "$(python3 listen.py "${P[@]}" --runtime "$RUN" run --rm --sdnotify conmon busybox sh -c 'echo "${NOTIFY_SOCKET:-none}"')" 'none.*READY=1|READY=1.*none'
+	rm n.sock
+	lacks 'of nobody' "$(python3 listen.py "${P[@]}" --runtime "$RUN" run --rm --sdnotify ignore busybox sleep 0.1)" 'READY=1'
+}
+
 checkpoint() {
 	podman run -d --name one --network host --ipc host busybox sh -c 'i=0; while :; do i=$((i+1)); echo $i; sleep 0.1; done'
 	until_output 3 podman logs one
@@ -336,5 +358,6 @@ engine_checks() {
 	T 'cp, diff, commit' files
 	T 'namespaces of host and others' modes
 	[[ ${VARIANT:-} == *rootless* ]] || T 'raised limits, lowered OOM score' raised
+	[ -z "${OCI_PROBE:-}" ] || T 'sdnotify' sdnotify
 	T 'checkpoint, restore' checkpoint
 }
