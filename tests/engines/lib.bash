@@ -268,6 +268,8 @@ guest_place() {
 	[[ $VARIANT != *systemd* ]] || MANAGER=systemd
 	export VARIANT MANAGER HOME=$W/home TMPDIR=$W/tmp DOCKER_CONFIG=$W/home/.docker PATH=$W/bin:/usr/sbin:/usr/bin:/sbin:/bin
 	if [[ $VARIANT != *rootless* ]] || [ "$(id -u)" = 0 ]; then
+		# the root of a user namespace and "tester" go through it
+		chmod 755 "${W%/*}"
 		mount -t tmpfs -o mode=755 tmpfs "$W"
 		mkdir -p "$W/home" "$W/tmp" "$W/bin" "$DOCKER_CONFIG"
 		echo "{}" >"$DOCKER_CONFIG/config.json"
@@ -280,7 +282,6 @@ guest_place() {
 		registry
 	fi
 	[[ $VARIANT == *rootless* && $(id -u) = 0 ]] || return 0
-	chmod 755 "$OUT" "$W/.." 2>/dev/null
 	chown -R tester: "$W"
 	exec as-user env TAG="$TAG" W="$W" HOME="$HOME" OCI_RT="$OCI_RT" OCI_SOURCE="$OCI_SOURCE" OCI_BUILD="$OCI_BUILD" \
 		FIREWALL="$FIREWALL" OCI_RT_TEST_GUEST=1 OCI_RT_TEST_LONG="${OCI_RT_TEST_LONG:-}" ONLY="${ONLY:-}" "$BASH" "$HERE/suite.sh" --stage "$1"
