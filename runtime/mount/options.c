@@ -2,7 +2,9 @@
 /*
  * Theory of operation: one table, one loop.  A later option overrides an
  * earlier one that it contradicts.  A name that is not in the table belongs to
- * the filesystem; for a bind mount, which has none, it is an error.
+ * the filesystem; for a bind mount, which has none, it is an error, but for the
+ * words of engines' volumes (z, Z, U): buildah 1.28 leaves those in when it has
+ * done what they ask for.
  */
 #include "runtime/mount/options.h"
 
@@ -225,6 +227,19 @@ static void add_data(struct mount_options *o, struct arena *a, const char *text)
 	}
 }
 
+static void drop_words_of_engines(struct mount_options *o)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < o->data_count; i++) {
+		const char *d = o->data[i];
+
+		if (strcmp(d, "z") != 0 && strcmp(d, "Z") != 0 && strcmp(d, "U") != 0)
+			o->data[kept++] = d;
+	}
+	o->data_count = kept;
+}
+
 int mount_options_parse(const struct config_mount *m, struct arena *a, struct mount_options *o, struct error *err)
 {
 	memset(o, 0, sizeof *o);
@@ -249,6 +264,8 @@ int mount_options_parse(const struct config_mount *m, struct arena *a, struct mo
 	if (m->uid_mappings_count && !o->idmap)
 		o->idmap = true;
 	o->readonly = (o->attr_set & MOUNT_ATTR_RDONLY) != 0;
+	if (o->bind)
+		drop_words_of_engines(o);
 	if (o->bind && o->data_count) {
 		error_hint(err, "a bind mount has no filesystem of its own that could take it");
 		return error_set(err, ERR_CONFIG, EINVAL, "unknown option \"%s\" of a bind mount", o->data[0]);

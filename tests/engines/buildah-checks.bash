@@ -36,6 +36,9 @@ run_() {
 	mkdir v
 	echo x >v/f
 	equal volume "$("${B[@]}" run --runtime "$RUN" -v "$PWD/v:/v:ro" "$c" -- sh -c 'cat /v/f; touch /v/g 2>/dev/null || echo ro' | tr '\n' ' ')" 'x ro '
+	# with words for buildah itself, which some releases hand on to the runtime
+	equal 'a labelled volume' "$("${B[@]}" run --runtime "$RUN" -v "$PWD/v:/v:z,U" "$c" -- cat /v/f)" x
+	equal 'a labelled mount' "$("${B[@]}" run --runtime "$RUN" --mount "type=bind,source=$PWD/v,target=/v,z" "$c" -- cat /v/f)" x
 	equal capabilities "$("${B[@]}" run --runtime "$RUN" --cap-drop all "$c" -- grep CapEff /proc/self/status | awk '{ print $2 }')" 0000000000000000
 	status 127 "${B[@]}" run --runtime "$RUN" "$c" -- nosuch || status 1 "${B[@]}" run --runtime "$RUN" "$c" -- nosuch
 	matches error "$output" 'nosuch'

@@ -18,6 +18,7 @@ daemon_json() { # DEFAULT-RUNTIME
 	# systemd's scopes are below a slice, and it is the daemon's own choice
 	local place="\"cgroup-parent\": \"/$TAG\""
 	[ "${MANAGER:-}" != systemd ] || place='"exec-opts": ["native.cgroupdriver=systemd"]'
+	[ "${FIREWALL:-}" != none ] || place+=', "iptables": false, "ip6tables": false'
 	cat >"$W/daemon.json" <<-JSON
 	{ "default-runtime": "$1",
 	  "runtimes": { "oci-rt": $ours, "peer-runc": {"path": "$(command -v runc)"}, "peer-crun": {"path": "$W/crun"} },

@@ -268,21 +268,23 @@ guest_place() {
 	[[ $VARIANT != *systemd* ]] || MANAGER=systemd
 	export VARIANT MANAGER HOME=$W/home TMPDIR=$W/tmp DOCKER_CONFIG=$W/home/.docker PATH=$W/bin:/usr/sbin:/usr/bin:/sbin:/bin
 	if [[ $VARIANT != *rootless* ]] || [ "$(id -u)" = 0 ]; then
+		# the root of a user namespace and "tester" go through it
+		chmod 755 "${W%/*}"
 		mount -t tmpfs -o mode=755 tmpfs "$W"
 		mkdir -p "$W/home" "$W/tmp" "$W/bin" "$DOCKER_CONFIG"
 		echo "{}" >"$DOCKER_CONFIG/config.json"
-		for m in overlay fuse tun veth bridge br_netfilter nf_tables nft_compat nft_masq nft_nat nft_chain_nat nft_fib_inet \
-			xt_MASQUERADE xt_conntrack xt_addrtype xt_comment xt_mark xt_tcpudp iptable_nat iptable_filter ip6table_nat; do
-			modprobe -q "$m" || true
-		done
+		for m in overlay fuse tun veth bridge br_netfilter; do modprobe -q "$m" || true; done
+		# User-Mode Linux translates no addresses: Docker's proxy and Podman's for the unprivileged forward ports there
+		FIREWALL=none
+		modprobe -q nft_chain_nat && FIREWALL=nftables
+		export FIREWALL
 		echo 1 >/proc/sys/net/ipv4/ip_forward
 		registry
 	fi
 	[[ $VARIANT == *rootless* && $(id -u) = 0 ]] || return 0
-	chmod 755 "$OUT" "$W/.." 2>/dev/null
 	chown -R tester: "$W"
 	exec as-user env TAG="$TAG" W="$W" HOME="$HOME" OCI_RT="$OCI_RT" OCI_SOURCE="$OCI_SOURCE" OCI_BUILD="$OCI_BUILD" \
-		OCI_RT_TEST_GUEST=1 OCI_RT_TEST_LONG="${OCI_RT_TEST_LONG:-}" ONLY="${ONLY:-}" "$BASH" "$HERE/suite.sh" --stage "$1"
+		FIREWALL="$FIREWALL" OCI_RT_TEST_GUEST=1 OCI_RT_TEST_LONG="${OCI_RT_TEST_LONG:-}" ONLY="${ONLY:-}" "$BASH" "$HERE/suite.sh" --stage "$1"
 }
 
 # into_sid COMMAND...: in a copy-on-write view of the sid root, with this tree, the build and $W in their places

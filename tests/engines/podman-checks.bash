@@ -249,6 +249,28 @@ modes() {
 	equal systemd "$(podman run --rm --systemd always --stop-signal TERM busybox sh -c 'test -w /run && echo fine')" fine
 }
 
+# --sdnotify: a service manager's socket; the message is the container's own, or conmon's
+sdnotify() {
+	cat >listen.py <<-'PYTHON'
+	import os, socket, subprocess, sys
+	s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+	s.bind("n.sock")
+	os.chmod("n.sock", 0o777)
+	p = subprocess.run(sys.argv[1:], env=dict(os.environ, NOTIFY_SOCKET=os.path.abspath("n.sock")), stdin=subprocess.DEVNULL, timeout=150)
+	s.settimeout(2)
+	try:
+	    while True:
+	        print("got", s.recv(4096).decode().strip(), flush=True)
+	except socket.timeout:
+	    sys.exit(p.returncode)
+	PYTHON
+	matches 'of the container' "$(python3 listen.py "${P[@]}" --runtime "$RUN" run --rm --sdnotify container busybox sh -c 'probe notify READY=1; sleep 1')" 'READY=1'
+	rm n.sock
+	matches 'of conmon' "$(python3 listen.py "${P[@]}" --runtime "$RUN" run --rm --sdnotify conmon busybox sh -c 'echo "${NOTIFY_SOCKET:-none}"')" 'none.*READY=1|READY=1.*none'
+	rm n.sock
+	lacks 'of nobody' "$(python3 listen.py "${P[@]}" --runtime "$RUN" run --rm --sdnotify ignore busybox sleep 0.1)" 'READY=1'
+}
+
 checkpoint() {
 	podman run -d --name one --network host --ipc host busybox sh -c 'i=0; while :; do i=$((i+1)); echo $i; sleep 0.1; done'
 	until_output 3 podman logs one
@@ -293,7 +315,7 @@ apparmor() {
 	equal 'of the container' "$(podman run --rm busybox cat /proc/self/attr/current)" "$profile"
 	equal unconfined "$(podman run --rm --security-opt apparmor=unconfined busybox cat /proc/self/attr/current)" unconfined
 	# the profile denies what capabilities would allow
-	status 1 podman run --rm --cap-add all busybox mount -t tmpfs x /mnt
+	matches 'a mount' "$(podman run --rm --cap-add all busybox sh -c 'mount -t tmpfs x /mnt 2>&1 || true')" '[Pp]ermission denied'
 	podman run --rm --cap-add all --security-opt apparmor=unconfined busybox mount -t tmpfs x /mnt
 	printf 'profile ocirt-test flags=(attach_disconnected) {\n file,\n capability,\n network,\n deny /etc/group r,\n}\n' >profile
 	apparmor_parser -r profile
@@ -302,17 +324,27 @@ apparmor() {
 	equal 'what is not denied' "$(podman run --rm --security-opt apparmor=ocirt-test busybox head -c 4 /etc/passwd)" root
 }
 
+# what User-Mode Linux has no kernel for
+engine_rest() {
+	t '-p, ps, logs, restart, stop, start, rm' life
+	t 'pod' pod
+	t 'limits, update, stats' limits
+	t 'checkpoint, restore' checkpoint
+}
+
 engine_checks() {
+	[ -z "${OCI_RT_ENGINES_REST:-}" ] || { engine_rest; return; }
 	case ${VARIANT:-} in
 	*selinux*) t 'SELinux' selinux ;;
 	*apparmor*) t 'AppArmor' apparmor ;;
 	esac
 	t '--runtime: run, exit status, streams' run_status
 	t 'run -it' run_terminal
-	t '-p, ps, logs, restart, stop, start, rm' life
+	# where nothing forwards a port, another guest has these two
+	[ "${FIREWALL:-}$UID" = none0 ] || t '-p, ps, logs, restart, stop, start, rm' life
 	t 'exec, exec -it, top' exec_
 	t 'health check' health
-	t 'pod' pod
+	[ "${FIREWALL:-}$UID" = none0 ] || t 'pod' pod
 	t 'generate kube, play kube' kube
 	t 'limits, update, stats' limits
 	T 'play kube with an init container' kube_init
@@ -326,5 +358,6 @@ engine_checks() {
 	T 'cp, diff, commit' files
 	T 'namespaces of host and others' modes
 	[[ ${VARIANT:-} == *rootless* ]] || T 'raised limits, lowered OOM score' raised
+	[ -z "${OCI_PROBE:-}" ] || T 'sdnotify' sdnotify
 	T 'checkpoint, restore' checkpoint
 }

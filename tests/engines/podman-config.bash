@@ -2,10 +2,10 @@
 # The configuration of Podman and buildah in a run: what contrib/podman/containers.conf shows, and the loopback registry.
 
 podman_config() {
-	local name etc=/etc/containers ulimits='default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]'
+	local name firewall='' etc=/etc/containers ulimits='default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]'
 	# an unprivileged user's own; a machine with every capability needs no lower limits
 	[ "$(id -u)" = 0 ] || etc=$HOME/.config/containers
-	[ -z "${VARIANT:-}" ] || ulimits=''
+	[ -z "${VARIANT:-}" ] || ulimits='' firewall="firewall_driver = \"$FIREWALL\""
 	export STORAGE_DRIVER=${STORAGE_DRIVER:-vfs} PODMAN_IGNORE_CGROUPSV1_WARNING=1
 	cat >"$W/containers.conf" <<-TOML
 	[containers]
@@ -21,6 +21,7 @@ podman_config() {
 	crun = ["$W/bin/crun"]
 	[network]
 	network_backend = "netavark"
+	$firewall
 	TOML
 	export CONTAINERS_CONF=$W/containers.conf
 	mkdir -p "$etc"

@@ -73,6 +73,7 @@ finish() {
 	done
 	# only what is new, and empty
 	comm -13 <(echo "$podman_cgroups_before") <(podman_cgroups) | sort -r | xargs -r rmdir 2>/dev/null
+	[ -z "${OCI_RT_TEST_GUEST:-}" ] || umount -l "$OUT"/*.w 2>/dev/null
 	rm -rf "$OUT"
 }
 trap finish EXIT

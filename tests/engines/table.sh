@@ -131,4 +131,9 @@ cat <<'END'
 Machines without CAP_SYS_RESOURCE (in a container, usually): limits above the hard ones and lower OOM scores are refused to every
 runtime; Podman needs `default_ulimits`. Podman 4 sometimes does not notice at once that an init container has ended, whatever the runtime;
 the check asks again, but not for ever. Hybrid cgroup hierarchies: crun refuses them; for its column the unified one was hidden from it.
+
+"cgroup v2, systemd": a guest with systemd as PID 1 (`tests/vm/suite.sh`), where the engine's cgroup manager, in Docker's words its cgroup driver,
+is systemd's: `cgroup_manager = "systemd"` for Podman, `"exec-opts": ["native.cgroupdriver=systemd"]` for Docker. "rootless" is a user with a
+delegated cgroup there. That kernel, User-Mode Linux, has one processor, no cpusets, no address translation and no checkpoints: what needs one of them
+ran in an emulated machine, or has no entry. Under SELinux the runtime's file has the type `container_engine_exec_t`, as runc's and crun's have.
 END

@@ -323,12 +323,33 @@ static void mappings_mean_idmap(void **state)
 	assert_false(o.recursive_idmap);
 }
 
+/* buildah 1.28 hands the runtime what it has already done: labels (z, Z) and owners (U). */
+static void words_of_engines(void **state)
+{
+	struct mount_options o;
+	struct error err;
+
+	(void)state;
+	assert_int_equal(parse("bind", "rbind z U rprivate", &o, &err), 0);
+	assert_true(o.bind);
+	assert_int_equal(o.data_count, 0);
+	assert_int_equal(o.propagation_count, 1);
+	assert_int_equal(parse("none", "bind Z ro", &o, &err), 0);
+	assert_true(o.readonly);
+	assert_int_equal(o.data_count, 0);
+	/* a filesystem may have options of these names */
+	assert_int_equal(parse("tmpfs", "z", &o, &err), 0);
+	assert_int_equal(o.data_count, 1);
+}
+
 static void impossible_options(void **state)
 {
 	static const struct {
 		const char *type, *options, *text;
 	} cases[] = {
 		{"bind", "size=64k", "unknown option \"size=64k\" of a bind mount"},
+		{"bind", "z size=64k", "unknown option \"size=64k\" of a bind mount"},
+		{"bind", "zz", "unknown option \"zz\" of a bind mount"},
 		{"none", "bind nosuid mode=755", "unknown option \"mode=755\" of a bind mount"},
 		{"tmpfs", "idmap", "idmap needs a bind mount"},
 		{"tmpfs", "ridmap", "idmap needs a bind mount"},
@@ -372,6 +393,7 @@ int main(void)
 		T(propagation_keeps_its_order),
 		T(data_and_commas),
 		T(mappings_mean_idmap),
+		T(words_of_engines),
 		T(impossible_options),
 		T(remount_of_a_bind_mount),
 	};

@@ -29,7 +29,7 @@ run_bats() { # FILE
 rc=0
 for f; do
 	if [[ $f == *@* ]]; then
-		OCI_SOURCE=$PWD OCI_BUILD=$PWD OCI_RT_ENGINES_WAIT=180 tests/engines/suite.sh "$f" 2>&1 || rc=1
+		OCI_SOURCE=$PWD OCI_BUILD=$PWD OCI_RT_ENGINES_WAIT=${OCI_RT_ENGINES_WAIT:-60} tests/engines/suite.sh "$f" 2>&1 || rc=1
 		continue
 	fi
 	case $f in */*) file=tests/$f.bats ;; *) file=tests/runtime/$f.bats ;; esac

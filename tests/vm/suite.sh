@@ -28,6 +28,9 @@ LONG_GUESTS=(
 	'apparmor  | --lsm apparmor | | *'
 	'podman    | --engines --mem 3072 --timeout 5400 | OCI_RT_TEST_LONG=1 | podman@systemd podman@cgroupfs'
 	'rootless  | --engines --mem 3072 --timeout 5400 | OCI_RT_TEST_LONG=1 | podman@rootless-systemd podman@rootless-cgroupfs'
+	# emulated, and the same column of the table: ports, checkpoints, cpusets
+	'podman-rest | --backend tcg --engines --mem 3072 --timeout 5400 | OCI_RT_TEST_LONG=1 OCI_RT_ENGINES_REST=1 OCI_RT_ENGINES_WAIT=300
+		| podman@systemd'
 	'docker    | --engines --mem 3072 --timeout 5400 | OCI_RT_TEST_LONG=1 | docker@systemd'
 	'podman-selinux  | --engines --mem 3072 --timeout 3600 --lsm selinux --enforcing | | podman@systemd-selinux'
 	'podman-apparmor | --engines --mem 3072 --timeout 3600 --lsm apparmor | | podman@systemd-apparmor'
