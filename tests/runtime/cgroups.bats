@@ -483,7 +483,7 @@ resources() { config '.linux.resources += $r' --argjson r "$1"; }
 	rmdir "$d"
 	status=$rc output=$said
 	assert_status 1
-	assert_fails 'is frozen'
+	assert_fails 'unexpectedly frozen'
 	assert_at linux.cgroupsPath
 	assert_eq "$now" "$frozen"
 	assert_clean
