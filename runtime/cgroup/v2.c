@@ -93,7 +93,8 @@ int v2_check_memory(const struct hierarchy *h, const struct config_memory *m, st
 			return 0;
 		if (usage > (uint64_t)m->limit.value) {
 			error_path(err, "linux.resources.memory.limit");
-			return error_set(err, ERR_CONFIG, EBUSY, "memory.limit %" PRId64 " is below the present usage of %" PRIu64 " bytes",
+			return error_set(err, ERR_CONFIG, EBUSY,
+				"rejecting memory limit %" PRId64 ": it is below the present usage of %" PRIu64 " bytes",
 				m->limit.value, usage);
 		}
 	}
@@ -101,8 +102,9 @@ int v2_check_memory(const struct hierarchy *h, const struct config_memory *m, st
 		cg_read_u64(h, "memory.swap.current", &swap_usage);
 		if (usage + swap_usage > (uint64_t)m->swap.value) {
 			error_path(err, "linux.resources.memory.swap");
-			return error_set(err, ERR_CONFIG, EBUSY, "memory.swap %" PRId64 " is below the present usage of %" PRIu64 " bytes",
-				m->swap.value, usage + swap_usage);
+			return error_set(err, ERR_CONFIG, EBUSY,
+				"rejecting memory+swap limit %" PRId64 ": it is below the present usage of %" PRIu64
+				" bytes", m->swap.value, usage + swap_usage);
 		}
 	}
 	return 0;
