@@ -321,6 +321,9 @@ static int add_unified_cpu_max(struct property_list *list, const char *value, st
 	int64_t rounded;
 
 	if (strncmp(value, "max", 3) == 0) {
+		/* Without a period the kernel leaves it, and so do we. */
+		if (sscanf(value, "max %llu", &period) == 1)
+			add_u64(list, "CPUQuotaPeriodUSec", period);
 		add_u64(list, "CPUQuotaPerSecUSec", UINT64_MAX);
 		return 0;
 	}

@@ -57,6 +57,9 @@ static struct config_cpu *merge_cpu(struct arena *a, const struct config_cpu *ol
 	TAKE_POINTER(cpus);
 	TAKE_POINTER(mems);
 	TAKE(idle);
+	/* An idle cgroup has no weight: who gives one does not want it idle any longer. */
+	if (new->shares.set && new->shares.value && !new->idle.set && to->idle.value)
+		to->idle.value = 0;
 	return to;
 }
 

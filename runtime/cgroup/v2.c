@@ -88,21 +88,23 @@ int v2_check_memory(const struct hierarchy *h, const struct config_memory *m, st
 
 	if (!m || !m->check_before_update.set || !m->check_before_update.value)
 		return 0;
+	if (m->swap.set && m->swap.value > 0 && cg_read_u64(h, "memory.current", &usage) == 0) {
+		cg_read_u64(h, "memory.swap.current", &swap_usage);
+		if (usage + swap_usage > (uint64_t)m->swap.value) {
+			error_path(err, "linux.resources.memory.swap");
+			return error_set(err, ERR_CONFIG, EBUSY,
+				"rejecting memory+swap limit %" PRId64 ": it is below the present usage of %" PRIu64
+				" bytes", m->swap.value, usage + swap_usage);
+		}
+	}
 	if (m->limit.set && m->limit.value > 0) {
 		if (cg_read_u64(h, "memory.current", &usage) < 0)
 			return 0;
 		if (usage > (uint64_t)m->limit.value) {
 			error_path(err, "linux.resources.memory.limit");
-			return error_set(err, ERR_CONFIG, EBUSY, "memory.limit %" PRId64 " is below the present usage of %" PRIu64 " bytes",
+			return error_set(err, ERR_CONFIG, EBUSY,
+				"rejecting memory limit %" PRId64 ": it is below the present usage of %" PRIu64 " bytes",
 				m->limit.value, usage);
-		}
-	}
-	if (m->swap.set && m->swap.value > 0 && cg_read_u64(h, "memory.current", &usage) == 0) {
-		cg_read_u64(h, "memory.swap.current", &swap_usage);
-		if (usage + swap_usage > (uint64_t)m->swap.value) {
-			error_path(err, "linux.resources.memory.swap");
-			return error_set(err, ERR_CONFIG, EBUSY, "memory.swap %" PRId64 " is below the present usage of %" PRIu64 " bytes",
-				m->swap.value, usage + swap_usage);
 		}
 	}
 	return 0;

@@ -6,9 +6,9 @@
  *
  * --rootless makes it one for a caller without privileges: a user namespace
  * that maps the caller alone, the caller's network, /sys of the host (a new
- * sysfs needs the network namespace's owner) with its cgroups (the caller may
- * have none of its own), read-only with all below it, no ids in mount options
- * (only one is mapped), no limits.
+ * sysfs needs the network namespace's owner), read-only with all below it, no
+ * ids in mount options (only one is mapped), no limits.  On cgroup v2 the
+ * container's own cgroup covers the host's; v1 hierarchies cannot be mounted so.
  *
  * An existing file is never touched.
  */
@@ -113,14 +113,20 @@ static void write_mapping(struct json_writer *w, const char *member, unsigned in
 	json_write_end_array(w);
 }
 
+static bool unified(void)
+{
+	struct statfs st;
+
+	return statfs("/sys/fs/cgroup", &st) < 0 || st.f_type == CGROUP2_SUPER_MAGIC;
+}
+
 static void write_linux(struct json_writer *w, bool rootless)
 {
 	static const char *const namespaces[] = { "pid", "network", "ipc", "uts", "mount", "cgroup" };
 	size_t count = sizeof namespaces / sizeof *namespaces;
-	struct statfs st;
 
 	/* As in both peers: with cgroup v1 the container sees its whole path. */
-	if (statfs("/sys/fs/cgroup", &st) == 0 && st.f_type != CGROUP2_SUPER_MAGIC)
+	if (!unified())
 		count--;
 
 	json_write_member_object(w, "linux");
@@ -168,7 +174,7 @@ static const char *document(struct arena *a, bool rootless, size_t *len)
 	for (size_t i = 0; i < sizeof mounts / sizeof *mounts; i++)
 		if (rootless && strcmp(mounts[i].type, "sysfs") == 0)
 			write_mount(&w, &rootless_sys, rootless);
-		else if (!rootless || strcmp(mounts[i].type, "cgroup") != 0)
+		else if (!rootless || strcmp(mounts[i].type, "cgroup") != 0 || unified())
 			write_mount(&w, &mounts[i], rootless);
 	json_write_end_array(&w);
 	write_linux(&w, rootless);

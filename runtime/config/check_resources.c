@@ -66,7 +66,7 @@ static void check_cpu(struct check *c, const struct config_cpu *cpu)
 		check_error(c, check_at(c, "cpu.mems"), "expected a list of memory nodes as in \"0-3,7\", found %s",
 			json_quote(c->arena, cpu->mems));
 	if (cpu->idle.value == 1 && cpu->shares.value)
-		check_warning(c, check_at(c, "cpu.shares"), "is ignored: cpu.idle is 1");
+		check_warning(c, check_at(c, "cpu.shares"), "is ignored: unable to apply both cpu.shares and cpu.idle 1");
 }
 
 static void check_weight(struct check *c, const char *path, const struct opt_u64 *weight)

@@ -67,7 +67,8 @@ static int set_scheduler(struct container *c, const struct step *s, struct error
 		return 0;
 	r = error_sys(err, errno, "set the scheduler");
 	if (r == -EPERM && sched->policy == CONFIG_SCHED_DEADLINE)
-		error_hint(err, "SCHED_DEADLINE needs CAP_SYS_NICE and a process that may run on every CPU of its root domain");
+		error_hint(err, "SCHED_DEADLINE needs CAP_SYS_NICE and a process that may run on every CPU: this process "
+				"scheduler can't be used together with linux.resources.cpu.cpus");
 	else if (r == -EPERM)
 		error_hint(err, "needs CAP_SYS_NICE; on cgroup v1 a real-time policy also needs cpu.rt_runtime_us in the "
 				"container's cgroup");

@@ -270,6 +270,17 @@ ps_shows() { [ "$(rt ps --format json "$ID" | jq length)" = "$1" ]; }
 		.linux.gidMappings == [{"containerID":0,"hostID":$g,"size":1}] and (.linux | has("resources") | not)' "$T/new/config.json"
 }
 
+@test "spec: a cgroup namespace, and without privileges the cgroup mount, on cgroup v2 only" {
+	local v2=false
+	if [ "$(stat -f -c %T /sys/fs/cgroup)" = cgroup2fs ]; then v2=true; fi
+	mkdir "$T/new"
+	"$OCI_RT" spec --bundle "$T/new"
+	jq -e --argjson v2 "$v2" '([.linux.namespaces[].type] | index("cgroup") != null) == $v2' "$T/new/config.json"
+	rm "$T/new/config.json"
+	"$OCI_RT" spec --rootless --bundle "$T/new"
+	jq -e --argjson v2 "$v2" '([.mounts[].type] | index("cgroup") != null) == $v2' "$T/new/config.json"
+}
+
 # ------------------------------------------------------------------ errors and the log
 
 @test "an error is one line on stderr that starts with the program's name" {

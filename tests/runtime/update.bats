@@ -167,6 +167,7 @@ cpu_period() { if cgroup_v2; then cut -d' ' -f2 <"$(cgdir cpu)/cpu.max"; else va
 	in_exec true
 	run rt update -r - "$ID" <<<'{"memory": {"limit": 4096, "swap": 4096, "checkBeforeUpdate": true}, "pids": {"limit": 61}}'
 	assert_fails memory
+	if cgroup_v2; then assert_has 'rejecting memory+swap limit 4096'; fi
 	assert_eq "$(memory_limit)" 67108864
 	assert_eq "$(value pids pids.max)" 100
 	assert_eq "$(status_of)" running

@@ -224,6 +224,26 @@ static void resources(void **state)
 	arena_free(&a);
 }
 
+static void unified_quota(void **state)
+{
+	struct config_key_value limit = { "cpu.max", "max 100000" };
+	struct config_resources res = { .unified = { &limit, 1 } };
+	struct arena a = ARENA_INIT;
+	struct property_list list = { .arena = &a };
+	struct error err = { 0 };
+
+	(void)state;
+	assert_int_equal(property_add_resources(&list, &res, true, true, &err), 0);
+	assert_true(u64_of(&list, "CPUQuotaPerSecUSec") == UINT64_MAX);
+	/* the unit may have another one */
+	assert_int_equal(u64_of(&list, "CPUQuotaPeriodUSec"), 100000);
+	limit.value = "max";
+	list.count = 0;
+	assert_int_equal(property_add_resources(&list, &res, true, true, &err), 0);
+	assert_null(find(&list, "CPUQuotaPeriodUSec"));
+	arena_free(&a);
+}
+
 static void device_properties(void **state)
 {
 	struct config_device_rule rules[] = { { .allow = false }, { .allow = true, .type = 'b', .major = { true, 8 }, .minor = { true, 1 }, .access = "r" } };
@@ -452,6 +472,7 @@ int main(void)
 		cmocka_unit_test(annotations),
 		cmocka_unit_test(refused_annotations),
 		cmocka_unit_test(resources),
+		cmocka_unit_test(unified_quota),
 		cmocka_unit_test(device_properties),
 		cmocka_unit_test(scope),
 		cmocka_unit_test(nested_slice),

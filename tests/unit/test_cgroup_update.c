@@ -50,6 +50,14 @@ static void merge_cpu(void **state)
 	assert_false(write.cpu->quota.set);
 	assert_string_equal(merged.cpu->cpus, "1");
 	assert_int_equal(merged.cpu->quota.value, 1000);
+	/* Whoever gives shares takes an idle container out of idleness: they would be lost otherwise. */
+	old.idle = (struct opt_i64){ true, 1 };
+	new = (struct config_cpu){ .shares = { true, 200 } };
+	change.cpu = &new;
+	resources_merge(&a, &stored, &change, &merged, &write);
+	assert_int_equal(merged.cpu->idle.value, 0);
+	assert_true(write.cpu->idle.set && write.cpu->idle.value == 0);
+	assert_int_equal(write.cpu->shares.value, 200);
 	arena_free(&a);
 }
 
