@@ -105,6 +105,17 @@ int mount_label_check(const struct config *config, struct error *err)
 	return error_set(err, ERR_CONFIG, EINVAL, "expected context, fscontext, defcontext or rootcontext, found \"%s\"", type);
 }
 
+/* What shows a namespace belongs to who owns that; in a user namespace one that was only inherited is not ours. */
+static void hint_namespace(const char *type, struct error *err)
+{
+	if (strcmp(type, "sysfs") == 0)
+		error_hint(err, "in a user namespace sysfs needs a new network namespace too: add {\"type\": \"network\"}, or bind /sys");
+	else if (strcmp(type, "mqueue") == 0)
+		error_hint(err, "in a user namespace mqueue needs a new ipc namespace too: add {\"type\": \"ipc\"}");
+	else if (strcmp(type, "proc") == 0)
+		error_hint(err, "in a user namespace proc needs a new pid namespace too: add {\"type\": \"pid\"}");
+}
+
 int mount_new(const char *type, const char *source, const struct mount_options *o, const char *label, struct error *err)
 {
 	_cleanup_fd_ int fs = fsopen(type, FSOPEN_CLOEXEC);
@@ -115,6 +126,8 @@ int mount_new(const char *type, const char *source, const struct mount_options *
 			error_hint(err, "if a directory was meant, add the option \"bind\"");
 			return error_set(err, ERR_CONFIG, ENODEV, "unknown filesystem type \"%s\"", type);
 		}
+		if (errno == EPERM)
+			hint_namespace(type, err);
 		return error_sys(err, errno, "open a new %s filesystem", type);
 	}
 	if (source && *source && fsconfig(fs, FSCONFIG_SET_STRING, "source", source, 0) < 0)
@@ -133,6 +146,8 @@ int mount_new(const char *type, const char *source, const struct mount_options *
 	if (fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0) {
 		if (errno == EINVAL && label && strncmp(label, "context=", 8) != 0)
 			error_hint(err, "SELinux does not take every kind of context for every filesystem: \"%s\" may be the reason", label);
+		else if (errno == EPERM)
+			hint_namespace(type, err);
 		r = error_sys(err, errno, "create the %s filesystem", type);
 		kernel_message(fs, err);
 		return r;

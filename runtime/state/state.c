@@ -159,7 +159,7 @@ int state_read(int state_fd, struct arena *a, struct state *s, struct error *err
 	int r = fd_read_file(state_fd, STATE_FILE, a, JSON_MAX_INPUT, &buf, &len);
 
 	if (r == -ENOENT)
-		return error_set(err, ERR_STATE, ENOENT, "the container has no record: its creation did not come to its end");
+		return error_set(err, ERR_STATE, ENOENT, "the container has no record: it is being created, or its creation did not come to its end");
 	if (r < 0)
 		return error_sys(err, -r, "read the container's record");
 	r = record_parse(buf, len, a, s, err);

@@ -248,6 +248,14 @@ user_namespace() {
 	assert_eq "$(awk '/^Gid/ { print $2, $3, $4, $5 }' "/proc/$pid/status")" '200050 200050 200050 200050'
 }
 
+@test "in a user namespace an error about sysfs names the namespace that is missing" {
+	user_namespace
+	config '.linux.namespaces |= map(select(.type != "network"))'
+	inside true
+	assert_fails sysfs
+	assert_has '{"type": "network"}'
+}
+
 @test "default devices work in a user namespace" {
 	user_namespace
 	inside_ok 'echo x >/dev/null && head -c 4 /dev/zero | od -An -tx1; head -c 1 /dev/urandom | wc -c; [ -c /dev/null ] && echo chr'
