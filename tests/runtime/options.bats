@@ -90,8 +90,11 @@ load helpers
 	for c in create start state kill delete pause resume; do
 		run rt "$c"
 		assert_status 1
-		assert_fails
+		assert_fails "$c: an argument is missing"
 	done
+	run rt exec
+	assert_status 255
+	assert_has 'argument'
 	run rt state "$ID" extra
 	assert_status 1
 	run rt start "$ID" extra

@@ -373,6 +373,7 @@ cap_mask() {
 
 @test "scheduler: SCHED_FIFO with a priority" {
 	need_cap SYS_NICE 23
+	need_command chrt
 	chrt -f 1 true 2>/dev/null || skip 'real-time scheduling is refused in this cgroup'
 	config '.process.scheduler = {"policy": "SCHED_FIFO", "priority": 12}'
 	inside '/bin/probe scheduler'
@@ -416,6 +417,7 @@ cap_mask() {
 	run rt check "$BUNDLE"
 	assert_status 0
 	need_cap SYS_NICE 23
+	need_command chrt
 	chrt -r 1 true 2>/dev/null || skip 'real-time scheduling is refused in this cgroup'
 	config '.process.scheduler = {"policy": "SCHED_RR", "priority": 3}'
 	inside '/bin/probe scheduler'
