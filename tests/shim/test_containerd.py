@@ -59,7 +59,8 @@ def test_checkpoint_image_and_restore(env):
         os.environ["PATH"] = before
     try:
         # criu would want iptables to block a network of its own
-        d.run("-d", "--net-host", IMAGE, "ck", "sh", "-c", "i=0; while :; do i=$((i+1)); echo $i >/count; sleep 0.1; done")
+        d.run("-d", "--net-host", IMAGE, "ck", "sh", "-c",
+              "i=0; while :; do i=$((i+1)); echo $i >/new; mv /new /count; sleep 0.1; done")
         wait_until(lambda: d.ctr("task", "exec", "--exec-id", "e0", "ck", "test", "-e", "/count", rc=None)[0] == 0)
         wait_until(lambda: count_of(d, "ck", "e1") > 5)
         d.ctr("c", "checkpoint", "--rw", "--image", "--task", "ck", "localhost/ck:1")
