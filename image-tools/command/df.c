@@ -36,7 +36,8 @@ static int run(struct program *p, void *opaque, int argc, char **argv, struct er
 {
 	static const struct {
 		const char *what, *dir;
-	} parts[] = { { "blobs", "blobs/sha256" }, { "layers", "layers" }, { "volumes", "volumes" }, { "partial", "tmp" } };
+	} parts[] = { { "blobs", "blobs/sha256" }, { "layers", "layers" }, { "volumes", "volumes" },
+		{ "cache", "cache" }, { "partial", "tmp" } };
 	struct gc_options g = { .dry_run = true };
 	struct gc_result result = { 0 };
 	struct json_writer w;

@@ -25,13 +25,15 @@ static int run(struct program *p, void *opaque, int argc, char **argv, struct er
 
 	for (int i = 0; r == 0 && i < argc; i++) {
 		struct store_image image;
+		struct reference ref;
 
 		r = store_find(&p->store, argv[i], &image, err);
 		if (r == 0 && !o->dry_run)
 			r = image.name ? layout_set_name(&p->store.layout, &p->arena, image.name, NULL, err) :
 				layout_drop_nameless(&p->store.layout, &p->arena, &image.descriptor.digest, err);
 		if (r == 0 && !p->quiet)
-			printf("%s\n", image.name ? image.name : image.descriptor.digest_text);
+			printf("%s\n", !image.name ? image.descriptor.digest_text :
+				reference_parse(&p->arena, image.name, &ref, NULL) < 0 ? image.name : reference_familiar(&p->arena, &ref));
 	}
 	if (r == 0 && !o->keep && !o->dry_run && store_gc(&p->store, &g, &result, &ignored) < 0)
 		log_info("%s; run gc later", ignored.msg);

@@ -11,6 +11,7 @@ setup_file() {
 }
 teardown_file() { work_down; }
 teardown() {
+	for c in test-web first second; do ! "$OCI_RT" state "image-$c-$$" >/dev/null 2>&1 || "$OCI_RT" delete --force "image-$c-$$" || true; done
 	for b in "$WORK"/b*; do [ ! -d "$b" ] || "$OCI_IMAGE" -q rm-bundle --force "$b" || true; done
 }
 

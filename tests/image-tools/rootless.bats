@@ -107,7 +107,8 @@ as() {
 	for i in 1 2 3; do [ ! -e "$WORK/user/o$i" ]; done
 	as "$OCI_IMAGE" -q rmi app:3
 	as "$OCI_IMAGE" -q gc
-	[ -z "$(ls "$WORK/user/store/layers")$(ls "$WORK/user/store/bundles")" ]
+	[ -z "$(ls "$WORK/user/store/layers")" ]
+	if grep -r "$WORK/user/o" "$WORK/user/store/bundles"; then false; fi
 	as "$OCI_IMAGE" -q load "$WORK/p.tar"
 }
 
