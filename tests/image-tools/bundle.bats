@@ -22,7 +22,7 @@ run_in() {
 @test "the beginner's session" {
 	port=$(free_port)
 	image unpack -p "$port:80" -v site:/site app:1 "$WORK/b1" -- sh -c 'echo persisted >/site/f; echo new >/new; httpd -f -h /www -p 80'
-	"$OCI_RT" run -d -b "$WORK/b1" "image-test-web" </dev/null >/dev/null 2>&1 3>&-
+	"$OCI_RT" run -d -b "$WORK/b1" "image-test-web-$$" </dev/null >/dev/null 2>&1 3>&-
 	for _ in $(seq 50); do [ "$(curl -s "http://127.0.0.1:$port/")" = hello ] && break; sleep 0.1; done
 	[ "$(curl -s "http://127.0.0.1:$port/")" = hello ]
 	image unpack -v site:/site app:1 "$WORK/b2" -- sh -c 'ls /new; cat /site/f'
@@ -35,7 +35,7 @@ run_in() {
 	[ "$status" = 1 ]
 	[[ $output == *"runs in it"* ]]
 	[ "$(curl -s "http://127.0.0.1:$port/")" = hello ]
-	"$OCI_RT" delete --force image-test-web
+	"$OCI_RT" delete --force "image-test-web-$$"
 	image rm-bundle "$WORK/b1" "$WORK/b2"
 	if grep -q "$WORK" /proc/self/mountinfo; then false; fi
 	[ -z "$(ls /run/oci-image/netns)" ]
