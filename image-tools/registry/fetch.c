@@ -2,7 +2,7 @@
 /*
  * Theory of operation: manifest first, by tag or digest; of an index one platform's
  * entry, or everything.  Then configurations, because they hold the diff-ids; then all
- * layers by a few threads.  The manifest itself is stored last, so that whatever has a
+ * layers by a few threads; their names are synced once.  The manifest itself is stored last, so that whatever has a
  * manifest in the layout is complete.
  */
 #include <errno.h>
@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "image-tools/registry/transfer.h"
 #include "image-tools/status.h"
+#include "image-tools/store/unpacked.h"
 
 struct pool {
 	pthread_mutex_t lock;
@@ -270,6 +271,11 @@ int registry_fetch(struct registry *r, const struct reference *ref, const struct
 		rc = add_document(&f, name, ref->digest.algorithm ? &ref->digest : NULL, NULL, 0, d, err);
 	if (rc == 0)
 		rc = transfer_parallel(r, download_job, f.jobs, sizeof *f.jobs, f.count, o->jobs, err);
+	/* Names are on disk before anything refers to them. */
+	if (rc == 0)
+		rc = layout_sync_names(layout, err);
+	if (rc == 0 && o->unpack)
+		rc = unpacked_sync_names(o->unpack, err);
 	for (struct document *doc = f.documents; rc == 0 && doc; doc = doc->next)
 		rc = layout_blob_put(layout, doc->buf, doc->len, NULL, err);
 	connection_close(&c);

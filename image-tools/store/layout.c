@@ -346,8 +346,19 @@ int layout_part_commit(const struct layout *l, const struct digest *d, int fd, s
 		make_dir(l->dir, "blobs/sha512");
 	if (fchmod(fd, 0644) < 0 || fdatasync(fd) < 0 || renameat(l->parts, part_name(d, name), l->dir, blob_path(d, path)) < 0)
 		return error_sys(err, errno, "store blob %s/%s", l->path, blob_path(d, path));
-	if (sync_blob_dir(l, d) < 0)
-		return error_sys(err, errno, "sync %s/blobs", l->path);
+	return 0;
+}
+
+int layout_sync_names(const struct layout *l, struct error *err)
+{
+	static const struct digest any[] = { { .algorithm = DIGEST_SHA256 }, { .algorithm = DIGEST_SHA512 } };
+
+	for (size_t i = 0; i < sizeof any / sizeof any[0]; i++) {
+		int r = sync_blob_dir(l, &any[i]);
+
+		if (r < 0 && r != -ENOENT)
+			return error_sys(err, -r, "sync %s/blobs", l->path);
+	}
 	return 0;
 }
 

@@ -48,8 +48,9 @@ int layout_blob_put(const struct layout *l, const void *buf, size_t len, struct 
 /* A resumable download: "blob.<algorithm>.<hex>.part", locked against other processes.  *have: bytes already there.
  * Returns the descriptor, -EEXIST when the blob itself is there meanwhile. */
 int layout_part_open(const struct layout *l, const struct digest *d, uint64_t *have, struct error *err);
-/* Checked by the caller: sync, rename to the blob. */
+/* Checked by the caller: sync, rename to the blob.  The name is on disk after layout_sync_names(). */
 int layout_part_commit(const struct layout *l, const struct digest *d, int fd, struct error *err);
+int layout_sync_names(const struct layout *l, struct error *err);
 void layout_part_discard(const struct layout *l, const struct digest *d);
 
 /* index.json: read, or replace durably.  The store's lock serialises writers. */

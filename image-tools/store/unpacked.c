@@ -74,6 +74,11 @@ static int publish(const struct store *s, int dir, int fs, const char *scratch, 
 			return error_sys(err, errno, "store layer %s", name);
 		store_remove_tree(s->run, scratch);
 	}
+	return 0;
+}
+
+int unpacked_sync_names(const struct store *s, struct error *err)
+{
 	return fsync(s->layers) < 0 ? error_sys(err, errno, "sync %s/layers", s->path) : 0;
 }
 
@@ -230,7 +235,8 @@ int unpacked_ensure(struct store *s, const struct image *image, const char ***ou
 		}
 	}
 	*out = names;
-	return r;
+	/* Also for those that another process has just made. */
+	return r == 0 ? unpacked_sync_names(s, err) : r;
 }
 
 int unpacked_flat(const struct store *s, const struct image *image, int root, bool squash, struct error *err)

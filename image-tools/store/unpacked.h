@@ -20,7 +20,10 @@ void unpacked_scratch_name(char name[static 32]);
 int unpacked_from_stream(const struct store *s, const struct digest *diff_id, bool first,
 	const struct layer_source *source, bool *dependent, struct error *err);
 
-/* Make sure that all layers of the image are unpacked; names (top last) into the arena. */
+/* A layer is on disk before it has its name; the name is after this. */
+int unpacked_sync_names(const struct store *s, struct error *err);
+
+/* Make sure that all layers of the image are unpacked, and stay so; names (top last) into the arena. */
 int unpacked_ensure(struct store *s, const struct image *image, const char ***names, struct error *err);
 
 /* Layer names if all are unpacked already: true. */

@@ -15,11 +15,10 @@ user_namespace() {
 
 @test "a configuration without linux runs" {
 	config 'del(.linux, .hostname, .mounts)'
-	# every namespace is the host's
-	inside 'for n in mnt net pid uts ipc; do readlink /proc/self/ns/$n || echo none; done'
+	inside 'echo inside; hostname'
 	assert_status 0
-	inside 'echo inside; ls /bin/busybox'
 	assert_line inside
+	assert_line "$(hostname)"
 	assert_clean
 }
 

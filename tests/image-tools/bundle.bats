@@ -36,7 +36,7 @@ run_in() {
 	[ "$status" = 1 ]
 	[[ $output == *"runs in it"* ]]
 	[ "$(curl -s "http://127.0.0.1:$port/")" = hello ]
-	"$OCI_RT" delete --force image-test-web-$$
+	"$OCI_RT" delete --force "image-test-web-$$"
 	image rm-bundle "$WORK/b1" "$WORK/b2"
 	if grep -q "$WORK" /proc/self/mountinfo; then false; fi
 	[ -z "$(ls /run/oci-image/netns)" ]
