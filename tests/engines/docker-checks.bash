@@ -119,7 +119,7 @@ tutorial_run() {
 
 tutorial_shell() {
 	docker pull ubuntu
-	output=$(pty '[#$] ' "$SIZED"'echo $((6*7)) > /data.txt; cat /data.txt; tty; stty size\n' '40 100' 'exit 3\n' -- "${D[@]}" run -it --name shell ubuntu /bin/bash) && return 1
+	output=$(pty '[#$] ' "$SIZED"'echo $((6*7)) > /data.txt; cat /data.txt; tty; stty size\n' '\n40 100' 'exit 3\n' -- "${D[@]}" run -it --name shell ubuntu /bin/bash) && return 1
 	matches terminal "$output" $'\n42\n/dev/pts/0\n40 100\n'
 	equal 'the exit code' "$(inspect '{{.State.ExitCode}}' shell)" 3
 	# the tutorial's point: another container does not see the file

@@ -47,7 +47,7 @@ run_status() {
 }
 
 run_terminal() {
-	output=$(pty '# ' "$SIZED"'tty; stty size\n' '40 100' 'exit 4\n' -- "${P[@]}" --runtime "$RUN" run -it --rm busybox sh) && return 1
+	output=$(pty '# ' "$SIZED"'tty; stty size\n' '\n40 100' 'exit 4\n' -- "${P[@]}" --runtime "$RUN" run -it --rm busybox sh) && return 1
 	matches terminal "$output" $'/dev/pts/[0-9]+\n40 100\n'
 }
 
