@@ -274,6 +274,7 @@ guest_place() {
 		mkdir -p "$W/home" "$W/tmp" "$W/bin" "$DOCKER_CONFIG"
 		echo "{}" >"$DOCKER_CONFIG/config.json"
 		for m in overlay fuse tun veth bridge br_netfilter; do modprobe -q "$m" || true; done
+		chmod 666 /dev/net/tun /dev/fuse	# as udev would have it
 		# User-Mode Linux translates no addresses: Docker's proxy and Podman's for the unprivileged forward ports there
 		FIREWALL=none
 		modprobe -q nft_chain_nat && FIREWALL=nftables
