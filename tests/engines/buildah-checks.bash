@@ -50,7 +50,7 @@ run_() {
 run_terminal() {
 	local c
 	c=$("${B[@]}" from busybox)
-	output=$(pty '# ' "$SIZED"'tty; stty size\n' '40 100' 'exit 4\n' -- "${B[@]}" run -t --runtime "$RUN" "$c" -- sh) && return 1
+	output=$(pty '# ' "$SIZED"'tty; stty size\n' '\n40 100' 'exit 4\n' -- "${B[@]}" run -t --runtime "$RUN" "$c" -- sh) && return 1
 	matches terminal "$output" $'/dev/pts/[0-9]+\n40 100\n'
 }
 

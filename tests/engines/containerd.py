@@ -235,7 +235,8 @@ def check(directory, name):
         else:
             ran = True
     if "stock+runc" in results:
-        print("\n".join(records(f, results)))
+        for line in records(f, results):
+            print(line)
     if skipped and not ran:
         print(skipped)
         return 77

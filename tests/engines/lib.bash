@@ -274,6 +274,7 @@ guest_place() {
 		mkdir -p "$W/home" "$W/tmp" "$W/bin" "$DOCKER_CONFIG"
 		echo "{}" >"$DOCKER_CONFIG/config.json"
 		for m in overlay fuse tun veth bridge br_netfilter; do modprobe -q "$m" || true; done
+		chmod 666 /dev/net/tun /dev/fuse	# as udev would have it
 		# User-Mode Linux translates no addresses: Docker's proxy and Podman's for the unprivileged forward ports there
 		FIREWALL=none
 		modprobe -q nft_chain_nat && FIREWALL=nftables
@@ -281,9 +282,18 @@ guest_place() {
 		echo 1 >/proc/sys/net/ipv4/ip_forward
 		registry
 	fi
+	if [[ $VARIANT == *selinux* ]]; then
+		# the type that the policy gives to runc and crun; Podman itself, which the policy keeps from /dev/urandom, goes unconfined
+		cp "$OCI_RT" /usr/local/bin/oci-rt
+		OCI_RT=/usr/local/bin/oci-rt
+		chcon -t container_engine_exec_t "$OCI_RT"
+		chcon -t bin_t "$(command -v podman)"
+		mkdir -p /run/containers /var/lib/containers
+		restorecon -RF /run/containers /var/lib/containers
+	fi
 	[[ $VARIANT == *rootless* && $(id -u) = 0 ]] || return 0
 	chown -R tester: "$W"
-	exec as-user env TAG="$TAG" W="$W" HOME="$HOME" OCI_RT="$OCI_RT" OCI_SOURCE="$OCI_SOURCE" OCI_BUILD="$OCI_BUILD" \
+	exec /usr/local/bin/as-user env TAG="$TAG" W="$W" HOME="$HOME" OCI_RT="$OCI_RT" OCI_SOURCE="$OCI_SOURCE" OCI_BUILD="$OCI_BUILD" \
 		FIREWALL="$FIREWALL" OCI_RT_TEST_GUEST=1 OCI_RT_TEST_LONG="${OCI_RT_TEST_LONG:-}" ONLY="${ONLY:-}" "$BASH" "$HERE/suite.sh" --stage "$1"
 }
 
