@@ -14,6 +14,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "image-tools/command.h"
+#include "image-tools/layer/plain.h"
 #include "image-tools/layer/worker.h"
 #include "image-tools/progress.h"
 #include "image-tools/rootless.h"
@@ -106,6 +107,8 @@ int main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	if (argc == 2 && strcmp(argv[1], WORKER_ARGUMENT) == 0)
 		return worker_main();
+	if (argc == 2 && (r = plain_main(argv[1])) >= 0)
+		return r;
 	for (i = 1; i < argc && argv[i][0] == '-'; i++) {
 		if (strcmp(argv[i], "--store") == 0 && i + 1 < argc) {
 			p.store_path = argv[++i];

@@ -11,6 +11,7 @@
 
 #include "base/fd.h"
 #include "image-tools/compose.h"
+#include "image-tools/layer/plain.h"
 
 struct recompress {
 	const struct layout *l;
@@ -28,7 +29,7 @@ static int layer(struct recompress *c, struct descriptor *d, const struct digest
 {
 	_cleanup_fd_ int fd = d->digest.algorithm ? layout_blob_open(c->l, &d->digest, NULL) : -EOPNOTSUPP;
 	struct string_map annotations = d->annotations;
-	struct decoder *decoder = NULL;
+	struct plain *plain = NULL;
 	struct layer_writer w;
 	struct digest found;
 	char buf[65536], text[DIGEST_TEXT_MAX];
@@ -37,17 +38,25 @@ static int layer(struct recompress *c, struct descriptor *d, const struct digest
 
 	if (fd < 0)
 		return error_set(err, ERR_NOT_FOUND, ENOENT, "blob %s is not in %s", d->digest_text, c->l->path);
-	r = decoder_open(&decoder, codec_source_fd, &fd, APPLY_BYTES_MAX, err);
+	r = plain_open(&plain, fd, PLAIN_STREAM, APPLY_BYTES_MAX, err);
 	if (r < 0)
 		return r;
-	if (c->level == 0 && strcmp(decoder_format(decoder), format_of(c->codec)) == 0) {
-		decoder_close(decoder);
+	n = plain_read(plain, buf, sizeof buf, err);
+	if (n >= 0 && c->level == 0 && strcmp(plain_format(plain), format_of(c->codec)) == 0) {
+		plain_close(plain);
 		return 0;
 	}
-	r = layer_begin(&w, c->l, c->codec, c->level, err);
-	while (r == 0 && (n = decoder_read(decoder, buf, sizeof buf, err)) != 0)
+	r = n < 0 ? (int)n : layer_begin(&w, c->l, c->codec, c->level, err);
+	if (r < 0) {
+		plain_close(plain);
+		return r;
+	}
+	while (r == 0 && n != 0) {
 		r = n < 0 ? (int)n : layer_write(&w, buf, (size_t)n, err);
-	decoder_close(decoder);
+		if (r == 0)
+			n = plain_read(plain, buf, sizeof buf, err);
+	}
+	plain_close(plain);
 	if (r < 0) {
 		layer_abort(&w);
 		return r;

@@ -44,6 +44,34 @@ static uint64_t parse(const char *text)
 	return strtoull(text, NULL, 10);
 }
 
+/* Steps over WORD and the number behind it, if both are there.  sscanf() would be the biggest piece of code that the
+ * server ever executes. */
+static bool take(const char **at, const char *word, uint64_t *value)
+{
+	size_t n = strlen(word);
+	char *end;
+
+	if (strncmp(*at, word, n) != 0 || (*at)[n] < '0' || (*at)[n] > '9')
+		return false;
+	*value = strtoull(*at + n, &end, 10);
+	*at = end;
+	return true;
+}
+
+/* The same for "12.34". */
+static bool take_decimal(const char **at, const char *word, double *value)
+{
+	uint64_t whole, scale = 1;
+
+	if (!take(at, word, &whole))
+		return false;
+	if (**at == '.')
+		for (++*at; **at >= '0' && **at <= '9' && scale < 1000000; ++*at, scale *= 10)
+			whole = whole * 10 + (uint64_t)(**at - '0');
+	*value = (double)whole / (double)scale;
+	return true;
+}
+
 static uint64_t read_value(int dir, const char *name, struct arena *a)
 {
 	return parse(read_text(dir, name, a));
@@ -197,14 +225,21 @@ static size_t v1_blkio_file(int dir, const char *name, Metrics__V1BlkioEntry ***
 		room += *p == '\n';
 	*out = arena_array(a, Metrics__V1BlkioEntry *, room);
 	for (const char *line = text; *line; line = strchrnul(line, '\n'), line += *line == '\n') {
-		unsigned long long major, minor, value;
-		char op[32] = "";
+		uint64_t major, minor, value;
+		const char *at = line, *op;
+		size_t letters = 0;
 
-		if (sscanf(line, "%llu:%llu %31[A-Za-z] %llu", &major, &minor, op, &value) != 4 &&
-			sscanf(line, "%llu:%llu %llu", &major, &minor, &value) != 3)
+		if (!take(&at, "", &major) || !take(&at, ":", &minor) || *at != ' ')
+			continue;
+		op = at + 1;
+		if (*op < '0' || *op > '9')
+			letters = strcspn(op, " \n");
+		if (letters)
+			at = op + letters;
+		if (!take(&at, " ", &value))
 			continue;
 		(*out)[n] = NEW(a, Metrics__V1BlkioEntry, METRICS__V1_BLKIO_ENTRY__INIT);
-		(*out)[n]->op = arena_strdup(a, op);
+		(*out)[n]->op = arena_printf(a, "%.*s", (int)letters, op);
 		(*out)[n]->major = major;
 		(*out)[n]->minor = minor;
 		(*out)[n++]->value = value;
@@ -281,11 +316,13 @@ static Metrics__PsiData *psi_line(const char *text, const char *kind, struct are
 {
 	Metrics__PsiData *m = NEW(a, Metrics__PsiData, METRICS__PSI_DATA__INIT);
 	const char *line = strstr(text, kind);
-	unsigned long long total = 0;
 
-	if (line && sscanf(line + strlen(kind), " avg10=%lf avg60=%lf avg300=%lf total=%llu", &m->avg10, &m->avg60,
-			    &m->avg300, &total) >= 3)
-		m->total = total;
+	if (!line)
+		return m;
+	line += strlen(kind);
+	if (take_decimal(&line, " avg10=", &m->avg10) && take_decimal(&line, " avg60=", &m->avg60) &&
+		take_decimal(&line, " avg300=", &m->avg300))
+		take(&line, " total=", &m->total);
 	return m;
 }
 
@@ -327,19 +364,18 @@ static Metrics__V2Io *v2_io(int dir, struct arena *a)
 		room += *p == '\n';
 	m->usage = arena_array(a, Metrics__V2IoEntry *, room);
 	for (const char *line = text; *line; line = strchrnul(line, '\n'), line += *line == '\n') {
-		unsigned long long major, minor, rb = 0, wb = 0, ri = 0, wi = 0;
+		uint64_t major, minor;
+		const char *at = line;
 		Metrics__V2IoEntry *e;
 
-		if (sscanf(line, "%llu:%llu rbytes=%llu wbytes=%llu rios=%llu wios=%llu", &major, &minor, &rb, &wb, &ri,
-			    &wi) < 3)
+		if (!take(&at, "", &major) || !take(&at, ":", &minor) || strncmp(at, " rbytes=", 8) != 0)
 			continue;
 		e = NEW(a, Metrics__V2IoEntry, METRICS__V2_IO_ENTRY__INIT);
 		e->major = major;
 		e->minor = minor;
-		e->rbytes = rb;
-		e->wbytes = wb;
-		e->rios = ri;
-		e->wios = wi;
+		if (take(&at, " rbytes=", &e->rbytes) && take(&at, " wbytes=", &e->wbytes) &&
+			take(&at, " rios=", &e->rios))
+			take(&at, " wios=", &e->wios);
 		m->usage[m->n_usage++] = e;
 	}
 	m->psi = read_psi(dir, "io.pressure", a);

@@ -276,7 +276,7 @@ int options_runtime(const struct options *o, struct arena *a, const char **path,
 		*path = candidate;
 		return 0;
 	}
-	return error_set(err, ERR_NOT_FOUND, ENOENT, "runtime %s: executable not found in PATH", name);
+	return error_set(err, ERR_NOT_FOUND, ENOENT, "exec: \"%s\": executable file not found in $PATH", name);
 }
 
 const char *options_root(const struct options *o, const char *namespace_name, struct arena *a)

@@ -19,13 +19,16 @@
 #include <fcntl.h>
 #include <libgen.h>
 #include <limits.h>
+#include <link.h>
 #include <malloc.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -42,13 +45,15 @@
 #define QUIET_MS 200
 #define EMPTY_MS 2000
 #define FORGOTTEN_MS 10000
+#define SUN_PATH (sizeof((struct sockaddr_un *)0)->sun_path)
+#define STACK_DEPTH (64 * 1024)
 
 static struct {
 	struct timer flush, orphan, quiet, empty;
-	bool ending, overdue, trimmed;
+	bool ending, overdue, trimmed, settled;
 	struct watch starter;
 	bool asked; /* Shutdown was asked for, and only a job (a logger) is still running */
-	char socket_path[PATH_MAX], socket_dir[PATH_MAX];
+	char socket_path[SUN_PATH + 1], socket_dir[SUN_PATH + 1];
 } server;
 
 static bool may_end(void)
@@ -61,11 +66,57 @@ static void end_now(void)
 	loop_stop();
 }
 
+struct segments {
+	size_t count;
+	struct iovec part[8];
+};
+
+/* What is never written; the program itself is the first object. */
+static int find_segments(struct dl_phdr_info *info, size_t size, void *data)
+{
+	struct segments *to = data;
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+
+	(void)size;
+	for (int i = 0; i < info->dlpi_phnum && to->count < sizeof to->part / sizeof *to->part; i++) {
+		const ElfW(Phdr) *s = &info->dlpi_phdr[i];
+		size_t at = (size_t)(info->dlpi_addr + s->p_vaddr), from = at & ~(page - 1);
+
+		if (s->p_type == PT_LOAD && !(s->p_flags & PF_W))
+			to->part[to->count++] = (struct iovec){(void *)from, at + s->p_memsz - from};
+	}
+	return 1;
+}
+
+/* The code that relocates, parses arguments and sets up is not needed again; what is needed is mapped again when it is
+ * touched.  See used.ld. */
+static void forget_setup(void)
+{
+	struct segments found = {0};
+
+	dl_iterate_phdr(find_segments, &found);
+	for (size_t i = 0; i < found.count; i++)
+		madvise(found.part[i].iov_base, found.part[i].iov_len, MADV_DONTNEED);
+}
+
+/* What once was below this function on the stack.  A request goes some 20 KiB deep, the loop some 2. */
+static void __attribute__((noinline)) trim_stack(void)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	size_t end = ((size_t)__builtin_frame_address(0) - 1024) & ~(page - 1);
+
+	madvise((void *)(end - STACK_DEPTH), STACK_DEPTH, MADV_DONTNEED);
+}
+
 static void on_quiet(struct timer *t)
 {
 	(void)t;
 	server.trimmed = true;
+	if (!server.settled)
+		forget_setup();
+	server.settled = true;
 	malloc_trim(0);
+	trim_stack();
 }
 
 static void on_overdue(struct timer *t)
@@ -182,7 +233,7 @@ static void find_socket(int fd)
 	shim.socket_path = server.socket_path;
 	if (getsockname(fd, (struct sockaddr *)&addr, &len) == 0 && addr.sun_family == AF_UNIX &&
 		len > offsetof(struct sockaddr_un, sun_path) && addr.sun_path[0] == '/')
-		memcpy(server.socket_path, addr.sun_path, sizeof addr.sun_path);
+		memcpy(server.socket_path, addr.sun_path, SUN_PATH);
 	strcpy(server.socket_dir, *server.socket_path ? server.socket_path : "/run/x");
 	shim.socket_dir = dirname(server.socket_dir);
 }

@@ -269,7 +269,7 @@ static void checkpoint_tidy(struct container *c, const char *work, bool failed, 
 
 static const char *checkpoint_work(struct container *c, struct arena *a)
 {
-	return arena_printf(a, "%s/work/criu-work", c->bundle);
+	return arena_printf(a, "%s/%s", c->bundle, "work/criu-work");
 }
 
 static void checkpoint_done(struct op *op, const char *failure)

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation: one pass, so a pipe will do.  Every regular file becomes a blob
+ * Theory of operation: one pass, so a pipe will do.  A process without privileges
+ * (layer/plain) takes the tar apart.  Every regular file becomes a blob
  * of the store under the digest of its content; a table remembers which name had which
  * digest (links are resolved in it, never on disk).  The small index files are read
  * back from there at the end; blobs that nothing names are gc's.
  */
-#include <archive.h>
-#include <archive_entry.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -18,6 +17,7 @@
 #include "image-tools/archive/archive_image.h"
 #include "image-tools/layer/apply.h"
 #include "image-tools/layer/apply_internal.h"
+#include "image-tools/layer/plain.h"
 
 #define FILES_MAX 100000u
 
@@ -30,11 +30,9 @@ struct member {
 
 struct load {
 	struct program *p;
-	struct decoder *decoder;
-	struct error source_error;
+	struct plain *plain;
 	struct member *members;
 	size_t count, capacity;
-	char buffer[1 << 18];
 };
 
 struct docker_image {
@@ -54,17 +52,6 @@ static const struct json_object docker_object = JSON_OBJECT_OF("image", struct d
 static const struct json_field docker_root = { .name = "", .kind = JSON_OBJECTS, .object = &docker_object,
 	.offset = offsetof(struct docker_manifest, items), .count_offset = offsetof(struct docker_manifest, count) };
 
-static la_ssize_t read_source(struct archive *ar, void *opaque, const void **buf)
-{
-	struct load *l = opaque;
-	ssize_t n = decoder_read(l->decoder, l->buffer, sizeof l->buffer, &l->source_error);
-
-	*buf = l->buffer;
-	if (n < 0)
-		archive_set_error(ar, EIO, "read failed");
-	return n;
-}
-
 static struct member *add_member(struct load *l, const char *path)
 {
 	if (l->count == l->capacity) {
@@ -77,25 +64,19 @@ static struct member *add_member(struct load *l, const char *path)
 	return &l->members[l->count++];
 }
 
-static int store_member(struct load *l, struct archive *ar, struct member *m, struct error *err)
+static int store_member(struct load *l, struct member *m, struct error *err)
 {
+	char buf[65536];
 	struct blob_writer b;
-	const void *buf;
-	size_t n;
-	la_int64_t offset;
-	int r = blob_begin(&b, &l->p->store.layout, DIGEST_SHA256, err), a;
+	ssize_t n;
+	int r = blob_begin(&b, &l->p->store.layout, DIGEST_SHA256, err);
 
 	if (r < 0)
 		return r;
-	while (r == 0 && (a = archive_read_data_block(ar, &buf, &n, &offset)) != ARCHIVE_EOF) {
-		if (a < ARCHIVE_WARN)
-			r = error_set(err, ERR_CONFIG, EINVAL, "archive: %s", archive_error_string(ar));
-		else if ((uint64_t)offset != b.stream.length)
-			r = error_set(err, ERR_CONFIG, EINVAL, "archive: %s is sparse", m->path);
-		else
-			r = blob_write(&b, buf, n, err);
-		if (r == 0 && offset == 0)
-			memcpy(m->magic, buf, n < 4 ? n : 4);
+	while (r == 0 && (n = plain_read(l->plain, buf, sizeof buf, err)) != 0) {
+		for (size_t i = 0; n > 0 && b.stream.length + i < sizeof m->magic && i < (size_t)n; i++)
+			m->magic[b.stream.length + i] = buf[i];
+		r = n < 0 ? (int)n : blob_write(&b, buf, (size_t)n, err);
 	}
 	m->size = b.stream.length;
 	if (r < 0) {
@@ -105,40 +86,35 @@ static int store_member(struct load *l, struct archive *ar, struct member *m, st
 	return blob_commit(&b, NULL, &m->digest, err);
 }
 
-static int read_members(struct load *l, struct archive *ar, struct error *err)
+static int read_members(struct load *l, struct error *err)
 {
-	struct archive_entry *e;
-	int r = 0, a;
+	struct arena *a = &l->p->arena;
+	struct plain_member e;
+	int r;
 
-	while (r == 0 && (a = archive_read_next_header(ar, &e)) != ARCHIVE_EOF) {
+	while ((r = plain_next(l->plain, &e, err)) > 0) {
 		char path[APPLY_PATH_MAX], target[APPLY_PATH_MAX];
-		const char *name = a < ARCHIVE_WARN ? NULL : archive_entry_pathname(e), *link;
+		const char *link = e.type == '1' ? e.link : NULL;
 		struct member *m;
 
-		if (l->source_error.errnum) {
-			if (err)
-				*err = l->source_error;
-			return -l->source_error.errnum;
-		}
-		if (!name)
-			return error_set(err, ERR_CONFIG, EINVAL, "archive: %s", archive_error_string(ar) ? archive_error_string(ar) : "invalid");
-		if (apply_clean_path(name, path) < 0 || l->count >= FILES_MAX)
-			return error_set(err, ERR_CONFIG, EINVAL, "archive: member \"%.200s\" is not acceptable", name);
-		if (archive_entry_filetype(e) == AE_IFDIR)
+		if (apply_clean_path(e.path, path) < 0 || l->count >= FILES_MAX)
+			return error_set(err, ERR_CONFIG, EINVAL, "archive: member \"%.200s\" is not acceptable", e.path);
+		if (e.type == '5')
 			continue;
-		m = add_member(l, arena_strdup(&l->p->arena, path));
-		link = archive_entry_hardlink(e);
-		if (!link && archive_entry_filetype(e) == AE_IFLNK) {
+		m = add_member(l, arena_strdup(a, path));
+		if (e.type == '2') {
 			char *slash = strrchr(path, '/');
 
-			link = arena_printf(&l->p->arena, "%.*s%s", slash ? (int)(slash - path + 1) : 0, path, archive_entry_symlink(e));
+			link = arena_printf(a, "%.*s%s", slash ? (int)(slash - path + 1) : 0, path, e.link);
 		}
 		if (link) {
 			if (apply_clean_path(link, target) < 0)
-				return error_set(err, ERR_CONFIG, EINVAL, "archive: link \"%.200s\" leaves the archive", name);
-			m->link = arena_strdup(&l->p->arena, target);
-		} else if (archive_entry_filetype(e) == AE_IFREG) {
-			r = store_member(l, ar, m, err);
+				return error_set(err, ERR_CONFIG, EINVAL, "archive: link \"%.200s\" leaves the archive", e.path);
+			m->link = arena_strdup(a, target);
+		} else if (e.type == '0') {
+			r = store_member(l, m, err);
+			if (r < 0)
+				return r;
 		}
 	}
 	return r;
@@ -269,38 +245,23 @@ static int take_images(struct load *l, archive_image *fn, void *opaque, struct e
 
 int archive_load(struct program *p, const char *file, archive_image *fn, void *opaque, struct error *err)
 {
-	struct load *l = calloc(1, sizeof *l);
-	struct archive *ar = archive_read_new();
+	struct load l = { .p = p };
 	_cleanup_fd_ int opened = -1;
 	int fd = STDIN_FILENO, r;
 
-	if (!l || !ar) {
-		free(l);
-		return error_sys(err, ENOMEM, "read an archive");
-	}
-	l->p = p;
 	if (strcmp(file, "-") != 0) {
 		fd = opened = open(file, O_RDONLY | O_CLOEXEC);
-		if (fd < 0) {
-			free(l);
-			archive_read_free(ar);
+		if (fd < 0)
 			return error_set(err, ERR_NOT_FOUND, errno, "open %s: %s", file, error_text(errno));
-		}
 	}
-	r = decoder_open(&l->decoder, codec_source_fd, &fd, APPLY_BYTES_MAX, err);
-	if (r == 0) {
-		archive_read_support_format_tar(ar);
-		if (archive_read_open(ar, l, NULL, read_source, NULL) != ARCHIVE_OK)
-			r = error_set(err, ERR_CONFIG, EINVAL, "%s is not a tar archive", file);
-		else
-			r = read_members(l, ar, err);
-	}
-	if (r == 0)
-		r = take_images(l, fn, opaque, err);
-	decoder_close(l->decoder);
-	archive_read_free(ar);
-	free(l);
-	return r;
+	r = plain_open(&l.plain, fd, PLAIN_MEMBERS, APPLY_BYTES_MAX, err);
+	if (r < 0)
+		return r;
+	r = read_members(&l, err);
+	plain_close(l.plain);
+	if (r < 0)
+		return error_wrap(err, "%s", strcmp(file, "-") == 0 ? "standard input" : file);
+	return take_images(&l, fn, opaque, err);
 }
 
 struct pick {

@@ -35,7 +35,7 @@ struct build {
 	struct image image;
 	const char **layers;
 	const char *tree; /* digest of BUNDLE_TREE, or NULL */
-	bool overlay, created, mounted, recorded;
+	bool overlay, inside, created, mounted, recorded;
 	struct bundle_spec spec;
 };
 
@@ -81,6 +81,10 @@ static int attach_overlay(struct build *b, struct error *err)
 		(void)!fchmod(upper, st.st_mode & 07777);
 		(void)!futimens(upper, (struct timespec[]){ st.st_mtim, st.st_mtim });
 	}
+	if (b->inside) {
+		b->root = bundle_inside_overlay(b->store, b->layers, n, b->path, true, &b->spec.root_options, err);
+		return b->root < 0 ? b->root : 0;
+	}
 	mount = unpacked_overlay(b->store, b->layers, n, upper, work, err);
 	if (mount < 0)
 		return mount;
@@ -113,30 +117,46 @@ static void record_tree(struct build *b, int root)
 	free(w);
 }
 
-static int make_rootfs(struct build *b, struct error *err)
+static int make_flat(struct build *b, struct error *err)
 {
+	_cleanup_fd_ int tmp = make_directory(b, ".rootfs", 0755, err);
+	struct stat st;
 	int r;
 
-	if (!b->overlay) {
-		_cleanup_fd_ int tmp = make_directory(b, ".rootfs", 0755, err);
-		struct stat st;
+	if (tmp < 0)
+		return tmp;
+	r = unpacked_flat_mapped(b->store, &b->image, tmp, geteuid() != 0, &b->o->uids, &b->o->gids, err);
+	if (r < 0)
+		return r;
+	if (fstat(tmp, &st) == 0 && st.st_uid == 0 && b->o->uids.count && b->o->uids.ranges[0].inside == 0 &&
+		fchown(tmp, b->o->uids.ranges[0].outside, b->o->gids.ranges[0].outside) < 0)
+		return error_sys(err, errno, "set the owner of %s/rootfs", b->path);
+	record_tree(b, tmp);
+	if (renameat(b->dir, ".rootfs", b->dir, "rootfs") < 0)
+		return error_sys(err, errno, "create %s/rootfs", b->path);
+	b->root = fd_take(&tmp);
+	return 0;
+}
 
-		if (tmp < 0)
-			return tmp;
-		r = unpacked_flat_mapped(b->store, &b->image, tmp, geteuid() != 0, &b->o->uids, &b->o->gids, err);
-		if (r < 0)
-			return r;
-		if (fstat(tmp, &st) == 0 && st.st_uid == 0 && b->o->uids.count && b->o->uids.ranges[0].inside == 0 &&
-			fchown(tmp, b->o->uids.ranges[0].outside, b->o->gids.ranges[0].outside) < 0)
-			return error_sys(err, errno, "set the owner of %s/rootfs", b->path);
-		record_tree(b, tmp);
-		if (renameat(b->dir, ".rootfs", b->dir, "rootfs") < 0)
-			return error_sys(err, errno, "create %s/rootfs", b->path);
-		b->root = fd_take(&tmp);
-		return 0;
-	}
+static int make_rootfs(struct build *b, struct error *err)
+{
+	struct error why = { 0 };
+	int r;
+
+	if (!b->overlay)
+		return make_flat(b, err);
 	r = unpacked_ensure(b->store, &b->image, &b->layers, err);
-	return r < 0 ? r : attach_overlay(b, err);
+	if (r < 0 || !b->inside || b->o->overlay)
+		return r < 0 ? r : attach_overlay(b, err);
+	r = attach_overlay(b, &why);
+	if (r == 0)
+		return 0;
+	log_info("%s: the bundle becomes a tree of its own", why.msg);
+	b->overlay = b->inside = false;
+	b->spec.root_options = (struct string_list){ 0 };
+	for (int i = 0; i < 3; i++)
+		store_remove_tree(b->dir, (const char *const[]){ "upper", "work", "rootfs" }[i]);
+	return make_flat(b, err);
 }
 
 /* The directory of a named volume, made when it is new; *fresh says so. */
@@ -370,6 +390,8 @@ static int write_info(struct build *b, const char *image, struct error *err)
 	json_write_member_bool(&w, "overlay", b->overlay);
 	if (b->tree)
 		json_write_member_string(&w, "tree", b->tree);
+	if (b->inside)
+		json_write_member_bool(&w, "inside", true);
 	json_write_member_array(&w, "layers");
 	for (size_t i = 0; b->overlay && i < b->image.manifest.layers_count; i++)
 		json_write_string(&w, b->layers[i]);
@@ -431,7 +453,13 @@ int bundle_unpack(struct store *s, const struct store_image *image, const char *
 
 	if (r < 0)
 		return r;
-	b.overlay = !o->flat && geteuid() == 0 && !s->userns && !o->uids.count && b.image.manifest.layers_count > 0;
+	b.overlay = !o->flat && geteuid() == 0 && !(s->userns && o->no_config) && !o->uids.count &&
+		b.image.manifest.layers_count > 0;
+	b.inside = b.overlay && s->userns;
+	if (o->overlay && !b.overlay && b.image.manifest.layers_count > 0)
+		return error_set(err, ERR_UNSUPPORTED, EOPNOTSUPP, "--overlay: %s", s->userns ?
+			"a user's overlay is in config.json, which --no-config leaves out" :
+			"without ids in /etc/subuid and /etc/subgid there is no user namespace to mount it in");
 	if (mkdir(b.path, 0755) < 0)
 		return error_sys(err, errno, "create bundle %s", b.path);
 	b.created = true;
@@ -462,6 +490,7 @@ static const struct json_field info_fields[] = {
 	JSON_F(JSON_STRING, struct bundle_info, manifest, "manifest", .required = true),
 	JSON_F(JSON_BOOL, struct bundle_info, overlay, "overlay"),
 	JSON_F(JSON_STRING, struct bundle_info, tree, "tree"),
+	JSON_F(JSON_BOOL, struct bundle_info, inside, "inside"),
 	JSON_F_LIST(JSON_STRINGS, struct bundle_info, layers, "layers"),
 };
 static const struct json_object info_object = JSON_OBJECT_OF("bundle", struct bundle_info, info_fields);
@@ -517,7 +546,7 @@ int bundle_remove(struct store *s, const char *path, bool force, struct error *e
 	if (r < 0)
 		return r;
 	rootfs = arena_printf(s->arena, "%s/rootfs", info.path);
-	user = force ? 0 : user_of(rootfs);
+	user = force ? 0 : info.inside ? bundle_inside_user(s->arena, info.path) : user_of(rootfs);
 	if (user > 0) {
 		error_hint(err, "stop and delete its container first (oci-rt delete --force NAME), or use --force");
 		return error_set(err, ERR_STATE, EBUSY, "remove bundle %s: process %d runs in it", info.path, user);
@@ -525,7 +554,7 @@ int bundle_remove(struct store *s, const char *path, bool force, struct error *e
 	r = network_remove(info.path, s->arena, &ignored);
 	if (r < 0)
 		log_warning("%s", ignored.msg);
-	if (info.overlay && umount2(rootfs, UMOUNT_NOFOLLOW | (force ? MNT_DETACH : 0)) < 0 && errno != EINVAL &&
+	if (info.overlay && !info.inside && umount2(rootfs, UMOUNT_NOFOLLOW | (force ? MNT_DETACH : 0)) < 0 && errno != EINVAL &&
 		errno != ENOENT) {
 		error_sys(err, errno, "unmount %s", rootfs);
 		error_hint(err, "is its container still there? or use --force");
@@ -545,6 +574,10 @@ int bundle_mount(struct store *s, const char *path, struct error *err)
 
 	if (r < 0)
 		return r;
+	if (info.inside) {
+		log_info("%s: its runtime mounts the root", info.path);
+		return 0;
+	}
 	b.path = info.path;
 	b.layers = info.layers.items;
 	b.image.manifest.layers_count = info.layers.count;

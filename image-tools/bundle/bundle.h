@@ -9,7 +9,7 @@
  * A bundle: a directory with config.json and rootfs, made from an image.
  *
  *     config.json            what the runtime reads
- *     rootfs/                the root: an overlay mounted here, or a flat tree
+ *     rootfs/                the root: an overlay mounted here, or a flat tree; empty where config.json has the overlay
  *     upper/ work/           the overlay's writable layer
  *     bundle.json            what made it, for rm-bundle, commit and mount
  *     tree                   of a flat tree: what it was, for commit
@@ -29,7 +29,7 @@ struct bundle_volume {
 };
 
 struct bundle_options {
-	bool flat, no_config;
+	bool flat, overlay, no_config; /* neither: overlay where that can be had */
 	/* process */
 	struct string_list env, args, volumes, tmpfs, ports, cap_add, cap_drop, labels;
 	const char *user, *workdir, *entrypoint, *hostname;
@@ -57,7 +57,7 @@ int bundle_mount(struct store *s, const char *path, struct error *err);
 struct bundle_info {
 	const char *image, *manifest, *path;
 	const char *tree; /* digest of the file "tree", or NULL */
-	bool overlay;
+	bool overlay, inside; /* inside: mounted by the runtime */
 	struct string_list layers; /* layer names, bottom first */
 };
 int bundle_info_read(const char *path, struct arena *a, struct bundle_info *info, struct error *err);
@@ -91,6 +91,7 @@ struct bundle_spec {
 	size_t mounts_count;
 	struct port_mapping *ports;
 	size_t ports_count;
+	struct string_list root_options; /* of the overlay that the runtime mounts on "/"; count 0: none */
 	struct id_map uids, gids; /* count 0: no user namespace, or one for the caller alone when unprivileged */
 	bool unprivileged;
 	/* Builds. */
@@ -117,6 +118,13 @@ int bundle_parse_size(const char *text, int64_t *bytes, struct error *err);
 
 /* Copy the content of a directory of the root into a volume that is new (copy-up). */
 int bundle_copy_tree(int from, int to, struct error *err);
+
+/* A user's overlay of layers (bottom first) and the bundle's upper directory, as options of a mount in config.json;
+ * the descriptor is that overlay, mounted nowhere.  Not writable: the upper directory is one more layer. */
+int bundle_inside_overlay(const struct store *s, const char *const *names, size_t n, const char *bundle, bool writable,
+	struct string_list *options, struct error *err);
+/* A process that has it mounted, or 0. */
+pid_t bundle_inside_user(struct arena *a, const char *bundle);
 
 /* Hooks: the network of a container.  state: the JSON that the runtime gives to hooks. */
 int network_add(const char *bundle, const char *state, size_t len, struct arena *a, struct error *err);

@@ -189,7 +189,9 @@ static void write_process(struct json_writer *w, const struct bundle_spec *s, co
 		json_write_end_array(w);
 	}
 	json_write_member_bool(w, "noNewPrivileges", o->no_new_privileges);
-	json_write_member_i64(w, "oomScoreAdj", 0);
+	/* A user may raise his score (sessions often have it raised), not lower it. */
+	if (!s->unprivileged)
+		json_write_member_i64(w, "oomScoreAdj", 0);
 	json_write_end_object(w);
 }
 
@@ -217,6 +219,14 @@ static void write_mounts(struct json_writer *w, const struct bundle_spec *s)
 	static const struct bundle_mount host_sys = { "/sys", "bind", "/sys", { "rbind", "nosuid", "noexec", "nodev", "ro" } };
 
 	json_write_member_array(w, "mounts");
+	if (s->root_options.count) {
+		json_write_object(w);
+		json_write_member_string(w, "destination", "/");
+		json_write_member_string(w, "type", "overlay");
+		json_write_member_string(w, "source", "oci-image");
+		write_strings(w, "options", s->root_options.items, s->root_options.count);
+		json_write_end_object(w);
+	}
 	for (size_t i = 0; i < COUNT(default_mounts); i++) {
 		const struct bundle_mount *m = &default_mounts[i];
 

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "image-tools/bundle/bundle.h"
 #include "image-tools/command/commands.h"
 #include "image-tools/layer/diff.h"
 #include "image-tools/store/unpacked.h"
@@ -48,6 +49,20 @@ static int open_image(struct program *p, const char *name, struct error *err)
 	return r < 0 ? r : fd;
 }
 
+static int open_bundle(struct program *p, const char *path, struct error *err)
+{
+	struct string_list unused;
+	struct bundle_info info;
+	int fd, r = bundle_info_read(path, &p->arena, &info, err);
+
+	if (r < 0)
+		return r;
+	if (info.inside)
+		return bundle_inside_overlay(&p->store, info.layers.items, info.layers.count, info.path, false, &unused, err);
+	fd = open(arena_printf(&p->arena, "%s/rootfs", info.path), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? error_sys(err, errno, "open %s/rootfs", info.path) : fd;
+}
+
 static int run(struct program *p, void *opaque, int argc, char **argv, struct error *err)
 {
 	struct options *o = opaque;
@@ -59,7 +74,7 @@ static int run(struct program *p, void *opaque, int argc, char **argv, struct er
 	if (r < 0)
 		return r;
 	if (stat(arena_printf(&p->arena, "%s/bundle.json", argv[0]), &st) == 0)
-		root = open(arena_printf(&p->arena, "%s/rootfs", argv[0]), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		root = open_bundle(p, argv[0], err);
 	else
 		root = open_image(p, argv[0], err);
 	if (root < 0)

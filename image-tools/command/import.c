@@ -10,6 +10,7 @@
 #include "image-tools/command/commands.h"
 #include "image-tools/compose.h"
 #include "image-tools/layer/apply.h"
+#include "image-tools/layer/plain.h"
 
 struct options {
 	struct string_list changes;
@@ -26,16 +27,16 @@ static const struct option_spec specs[] = {
 
 static int read_layer(int fd, struct layer_writer *l, struct error *err)
 {
-	struct decoder *d;
+	struct plain *p;
 	char buf[65536];
 	ssize_t n;
-	int r = decoder_open(&d, codec_source_fd, &fd, APPLY_BYTES_MAX, err);
+	int r = plain_open(&p, fd, PLAIN_STREAM, APPLY_BYTES_MAX, err);
 
 	if (r < 0)
 		return r;
-	while (r == 0 && (n = decoder_read(d, buf, sizeof buf, err)) != 0)
+	while (r == 0 && (n = plain_read(p, buf, sizeof buf, err)) != 0)
 		r = n < 0 ? (int)n : layer_write(l, buf, (size_t)n, err);
-	decoder_close(d);
+	plain_close(p);
 	return r;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation: registry to store.  As root, layers are unpacked in the same
+ * Theory of operation: registry to store.  As root, also of a user namespace, layers are unpacked in the same
  * pass, because the next thing is nearly always unpack.
  */
 #include <errno.h>
@@ -10,7 +10,6 @@
 
 #include "base/log.h"
 #include "image-tools/command/commands.h"
-#include "image-tools/rootless.h"
 #include "image-tools/store/unpacked.h"
 
 struct options {
@@ -24,7 +23,7 @@ static const struct option_spec specs[] = {
 	{ "platform", 0, OPTION_STRING, offsetof(struct options, f.platform), "P", "os/arch[/variant]; several, or \"all\", keep the index" },
 	{ "foreign", 0, OPTION_FLAG, offsetof(struct options, f.foreign), NULL, "fetch foreign layers from the addresses in the manifest" },
 	{ "policy", 0, OPTION_STRING, offsetof(struct options, policy), "WHEN", "always (default), missing, never" },
-	{ "unpack", 0, OPTION_FLAG, offsetof(struct options, f.unpack), NULL, "unpack layers while they come in (default for root)" },
+	{ "unpack", 0, OPTION_FLAG, offsetof(struct options, f.unpack), NULL, "unpack layers while they come in (default but for users without ids)" },
 	{ "no-unpack", 0, OPTION_FLAG, offsetof(struct options, no_unpack), NULL, "only store the blobs" },
 	{ "jobs", 'j', OPTION_NUMBER, offsetof(struct options, f.jobs), "N", "layers at a time (4)" },
 	REGISTRY_OPTIONS(struct options),
@@ -89,7 +88,7 @@ static int run(struct program *p, void *opaque, int argc, char **argv, struct er
 		o->f.platform = NULL;
 		o->f.all = true;
 	}
-	if (geteuid() == 0 && !rootless_active() && !o->no_unpack && !o->f.all && !(o->f.platform && strchr(o->f.platform, ',')))
+	if (geteuid() == 0 && !o->no_unpack && !o->f.all && !(o->f.platform && strchr(o->f.platform, ',')))
 		o->f.unpack = true;
 	for (int i = 0; r == 0 && i < argc; i++)
 		r = pull_one(p, o, argv[i], err);

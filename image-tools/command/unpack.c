@@ -12,13 +12,12 @@
 struct options {
 	struct bundle_options b;
 	const char *platform;
-	bool overlay;
 	struct string_list uids, gids;
 };
 #define AT(M) offsetof(struct options, M)
 
 static const struct option_spec specs[] = {
-	{ "overlay", 0, OPTION_FLAG, AT(overlay), NULL, "writable layer over shared ones (default for root)" },
+	{ "overlay", 0, OPTION_FLAG, AT(b.overlay), NULL, "writable layer over shared ones (default)" },
 	{ "flat", 0, OPTION_FLAG, AT(b.flat), NULL, "a tree of its own, nothing mounted" },
 	{ "platform", 0, OPTION_STRING, AT(platform), "P", "os/arch[/variant]" },
 	{ "no-config", 0, OPTION_FLAG, AT(b.no_config), NULL, "make only the root filesystem" },
@@ -57,7 +56,7 @@ static int id_maps(struct options *o, struct error *err)
 		return error_set(err, ERR_USAGE, EINVAL, "--uid-map is for root; others get their subordinate ids anyway");
 	if (o->gids.count && !o->uids.count)
 		return error_set(err, ERR_USAGE, EINVAL, "--gid-map needs --uid-map");
-	if (o->uids.count && o->overlay)
+	if (o->uids.count && o->b.overlay)
 		return error_set(err, ERR_USAGE, EINVAL, "--uid-map and --overlay exclude one another");
 	for (size_t i = 0; r == 0 && i < o->uids.count; i++)
 		r = bundle_parse_id_range(o->uids.items[i], &o->b.uids, err);
@@ -76,7 +75,7 @@ static int run(struct program *p, void *opaque, int argc, char **argv, struct er
 	const char *slash = strrchr(argv[1], '/');
 	int r = program_store(p, err);
 
-	if (o->overlay && o->b.flat)
+	if (o->b.overlay && o->b.flat)
 		return error_set(err, ERR_USAGE, EINVAL, "unpack: --overlay and --flat exclude one another");
 	if (r == 0)
 		r = id_maps(o, err);

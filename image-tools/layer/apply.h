@@ -37,6 +37,7 @@ struct apply_options {
 	bool overlay;
 	bool userns;	/* root of a user namespace: user.overlay.*, no devices */
 	bool squash;	/* one id only: do not chown */
+	bool filters;	/* for worker_apply(): bzip2 and xz are welcome too */
 	const uint32_t *owner; /* uid and gid of everything, instead of the archive's; or NULL */
 	uint64_t max_bytes; /* 0: APPLY_BYTES_MAX */
 	struct id_map uids, gids;

@@ -12,6 +12,9 @@
  *     nothing executed, no network, no signals;
  *  5. a system call filter: what reading, writing and making files takes.
  *
+ * A process that only reads one descriptor and writes to another (layer/plain.c) has no directory: it keeps no
+ * capability, Landlock gets no rule, and the filter has no call that opens a file or writes to the input.
+ *
  * chroot needs a privilege or a user namespace, Landlock a kernel that has it; the others are always on.
  */
 #include <errno.h>
@@ -58,15 +61,17 @@ static int drop_capabilities(const struct sandbox_options *o, struct error *err)
 	struct __user_cap_data_struct data[2] = { { 0 } };
 	uint32_t keep = 1u << CAP_CHOWN | 1u << CAP_DAC_OVERRIDE | 1u << CAP_FOWNER | 1u << CAP_FSETID;
 
+	if (o->root < 0)
+		keep = 0;
 	keep |= o->devices ? 1u << CAP_MKNOD : 0;
 	keep |= o->trusted_xattr ? 1u << CAP_SYS_ADMIN : 0;
 	for (int cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++)
-		if ((cap >= 32 || !(keep & 1u << cap)) && cap != CAP_SETFCAP)
+		if ((cap >= 32 || !(keep & 1u << cap)) && (cap != CAP_SETFCAP || o->root < 0))
 			prctl(PR_CAPBSET_DROP, cap, 0, 0, 0); /* EPERM: we have none anyway */
 	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
 	if (syscall(SYS_capget, &header, data) < 0)
 		return error_sys(err, errno, "read the capabilities");
-	keep |= 1u << (CAP_SETFCAP & 31);
+	keep |= o->root < 0 ? 0 : 1u << (CAP_SETFCAP & 31);
 	data[0].permitted &= keep;
 	data[1].permitted = 0;
 	data[0].effective = data[0].permitted;
@@ -118,7 +123,7 @@ static int landlock(int root, struct error *err)
 	if (rules < 0)
 		return error_sys(err, errno, "make a Landlock rule set");
 	rule.allowed = attr.fs & ~(uint64_t)(FS_EXECUTE | FS_MAKE_SOCK | FS_IOCTL_DEV);
-	r = syscall(SYS_landlock_add_rule, rules, LANDLOCK_BENEATH, &rule, 0) < 0 ? -errno : 0;
+	r = root >= 0 && syscall(SYS_landlock_add_rule, rules, LANDLOCK_BENEATH, &rule, 0) < 0 ? -errno : 0;
 	if (r == 0 && syscall(SYS_landlock_restrict_self, rules, 0) < 0)
 		r = -errno;
 	close(rules);
@@ -126,29 +131,57 @@ static int landlock(int root, struct error *err)
 }
 
 static const char *const allowed[] = {
-	"read", "pread64", "readv", "write", "pwrite64", "writev", "lseek", "close", "close_range", "fcntl", "dup", "poll",
-	"ppoll", "fstat", "newfstatat", "fstatat64", "statx", "getdents64", "openat", "openat2", "mkdirat", "mknodat",
-	"unlinkat", "linkat", "symlinkat", "renameat", "renameat2", "readlinkat", "faccessat", "faccessat2", "fchown",
-	"fchownat", "fchmod", "fchmodat", "fchmodat2", "ftruncate", "fallocate", "utimensat", "utimensat_time64",
-	"fsetxattr", "fgetxattr", "flistxattr", "fremovexattr", "munmap", "mremap", "brk", "madvise", "futex",
-	"futex_time64", "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "sigaltstack", "restart_syscall", "exit",
-	"exit_group", "getpid", "gettid", "getuid", "geteuid", "getgid", "getegid", "getrandom", "clock_gettime",
-	"clock_gettime64", "gettimeofday", "nanosleep", "clock_nanosleep", "tgkill", "sched_yield", "sched_getaffinity",
-	"rseq", "set_robust_list", "membarrier", "getrlimit", "uname",
+	"read", "pread64", "readv", "lseek", "close", "close_range", "fcntl", "dup", "poll", "ppoll", "fstat", "munmap",
+	"mremap", "brk", "madvise", "futex", "futex_time64", "rt_sigaction", "rt_sigprocmask", "rt_sigreturn",
+	"sigaltstack", "restart_syscall", "exit", "exit_group", "getpid", "gettid", "getuid", "geteuid", "getgid", "getegid",
+	"getrandom", "clock_gettime", "clock_gettime64", "gettimeofday", "nanosleep", "clock_nanosleep", "tgkill",
+	"sched_yield", "sched_getaffinity", "rseq", "set_robust_list", "membarrier", "getrlimit", "uname", NULL,
+};
+/* The files below the root. */
+static const char *const allowed_files[] = {
+	"write", "pwrite64", "writev", "newfstatat", "fstatat64", "statx", "getdents64", "openat", "openat2", "mkdirat",
+	"mknodat", "unlinkat", "linkat", "symlinkat", "renameat", "renameat2", "readlinkat", "faccessat", "faccessat2",
+	"fchown", "fchownat", "fchmod", "fchmodat", "fchmodat2", "ftruncate", "fallocate", "utimensat", "utimensat_time64",
+	"fsetxattr", "fgetxattr", "flistxattr", "fremovexattr", NULL,
 };
 
-static int filter(struct error *err)
+static int allow(scmp_filter_ctx ctx, const char *const *names)
 {
-	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ERRNO(EPERM));
-	int r = ctx ? 0 : -ENOMEM;
+	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < sizeof allowed / sizeof allowed[0]; i++) {
-		int nr = seccomp_syscall_resolve_name(allowed[i]);
+	for (; r == 0 && *names; names++) {
+		int nr = seccomp_syscall_resolve_name(*names);
 
 		/* Unknown to this library or this architecture: then it stays forbidden. */
 		if (nr >= 0)
 			r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, nr, 0);
 	}
+	return r;
+}
+
+/* Without files: fstat() is this call in newer C libraries, with an empty name; and writing to what is open for it. */
+static int allow_descriptors(scmp_filter_ctx ctx)
+{
+	int r = 0;
+
+	for (int i = 0; r == 0 && i < 2; i++)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, i ? SCMP_SYS(writev) : SCMP_SYS(write), 1,
+			SCMP_A0(SCMP_CMP_LE, STDERR_FILENO));
+	if (r == 0 && SCMP_SYS(newfstatat) >= 0)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(newfstatat), 1,
+			SCMP_A3(SCMP_CMP_MASKED_EQ, AT_EMPTY_PATH, AT_EMPTY_PATH));
+	return r;
+}
+
+static int filter(bool files, struct error *err)
+{
+	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ERRNO(EPERM));
+	int r = ctx ? 0 : -ENOMEM;
+
+	if (r == 0)
+		r = allow(ctx, allowed);
+	if (r == 0)
+		r = files ? allow(ctx, allowed_files) : allow_descriptors(ctx);
 	/* Memory, but none to execute. */
 	for (int i = 0; r == 0 && i < 3; i++) {
 		static const int calls[] = { SCMP_SYS(mmap), SCMP_SYS(mmap2), SCMP_SYS(mprotect) };
@@ -200,9 +233,9 @@ int sandbox_self(const struct sandbox_options *o, struct error *err)
 
 	if (r < 0)
 		return r;
-	if (fchdir(o->root) < 0)
+	if (o->root >= 0 && fchdir(o->root) < 0)
 		return error_sys(err, errno, "enter the directory to unpack to");
-	r = change_root(err);
+	r = o->root >= 0 ? change_root(err) : 0;
 	if (r < 0)
 		return r;
 	r = drop_capabilities(o, err);
@@ -211,5 +244,5 @@ int sandbox_self(const struct sandbox_options *o, struct error *err)
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return error_sys(err, errno, "set no_new_privs");
 	r = landlock(o->root, err);
-	return r < 0 ? r : filter(err);
+	return r < 0 ? r : filter(o->root >= 0, err);
 }

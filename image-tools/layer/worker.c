@@ -33,6 +33,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/spawn.h"
+#include "image-tools/layer/filter.h"
 
 enum { FD_JOB = 0, FD_ANSWER = 1, FD_LAYER = 3, FD_ROOT = 4, FD_FIRST_UNUSED = 5 };
 #define FINAL (1ull << 63)
@@ -40,6 +41,7 @@ enum { FD_JOB = 0, FD_ANSWER = 1, FD_LAYER = 3, FD_ROOT = 4, FD_FIRST_UNUSED = 5
 struct job {
 	enum digest_algorithm algorithm;
 	struct apply_options options;
+	uint32_t owner[2]; /* what options.owner points to, which is another process's memory */
 };
 
 struct answer {
@@ -98,7 +100,7 @@ static ssize_t read_layer(void *opaque, void *buf, size_t size, struct error *er
 }
 
 /* What libraries open on first use has to be open before the doors are shut. */
-static void warm_up(enum digest_algorithm algorithm)
+void worker_warm_up(enum digest_algorithm algorithm)
 {
 	struct digest ignored;
 	iconv_t cd = iconv_open("UTF-8", "UTF-8");
@@ -113,21 +115,26 @@ static int work(struct apply_result *result, struct error *err)
 	struct sandbox_options sandbox = { .root = FD_ROOT };
 	struct input in = { 0 };
 	struct decoder *decoder = NULL;
+	struct filter *filter = NULL;
 	struct job job;
 	int r;
 
 	if (fd_read_full(FD_JOB, &job, sizeof job) != sizeof job)
 		return error_set(err, ERR_SYSTEM, EPROTO, "unpacking process: no job");
 	job.options.root = FD_ROOT;
+	job.options.owner = job.options.owner ? job.owner : NULL;
 	sandbox.devices = !job.options.userns;
 	sandbox.trusted_xattr = !job.options.userns;
-	warm_up(job.algorithm);
+	worker_warm_up(job.algorithm);
 	r = sandbox_self(&sandbox, err);
+	if (r == 0 && job.options.filters)
+		r = filter_open(&filter, read_layer, &in, err);
 	if (r == 0)
-		r = decoder_open(&decoder, read_layer, &in, APPLY_BYTES_MAX, err);
+		r = decoder_open(&decoder, filter ? filter_read : read_layer, filter ? (void *)filter : &in, APPLY_BYTES_MAX, err);
 	if (r == 0)
 		r = apply_layer(decoder, job.algorithm, &job.options, result, err);
 	decoder_close(decoder);
+	filter_close(filter);
 	return r;
 }
 
@@ -178,27 +185,26 @@ static char **worker_environment(struct arena *a)
 	return env;
 }
 
-static int start(int job, int answer, int layer, int root, pid_t *pid)
+int worker_spawn(const char *argument, const int *fds, int n, pid_t *pid)
 {
-	static const char *const argv[] = { "oci-image", WORKER_ARGUMENT, NULL };
-	const int from[] = { job, answer, STDERR_FILENO, layer, root };
+	const char *const argv[] = { "oci-image", argument, NULL };
 	posix_spawn_file_actions_t actions;
 	struct arena a = ARENA_INIT;
-	int high[5], r = 0;
+	int high[WORKER_FDS_MAX], r = 0;
 
 	posix_spawn_file_actions_init(&actions);
 	/* First out of the way, so that no dup2 overwrites what the next one needs. */
-	for (int i = 0; i < 5; i++) {
-		high[i] = fcntl(from[i], F_DUPFD_CLOEXEC, 32);
+	for (int i = 0; i < n; i++) {
+		high[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, 32);
 		if (high[i] < 0)
 			r = errno;
 	}
-	for (int i = 0; r == 0 && i < 5; i++)
+	for (int i = 0; r == 0 && i < n; i++)
 		r = posix_spawn_file_actions_adddup2(&actions, high[i], i);
 	if (r == 0)
 		r = posix_spawn(pid, "/proc/self/exe", &actions, NULL, (char *const *)argv, worker_environment(&a));
 	posix_spawn_file_actions_destroy(&actions);
-	for (int i = 0; i < 5; i++)
+	for (int i = 0; i < n; i++)
 		cleanup_fd(&high[i]);
 	arena_free(&a);
 	return -r;
@@ -229,6 +235,19 @@ static int feed(const struct layer_source *source, int pipe, struct error *err)
 	return 0;
 }
 
+int worker_believe(int r, struct error *said, struct error *err)
+{
+	said->step[sizeof said->step - 1] = '\0';
+	said->path[sizeof said->path - 1] = '\0';
+	said->msg[sizeof said->msg - 1] = '\0';
+	said->hint[sizeof said->hint - 1] = '\0';
+	if (r > 0 || r < -4095 || (unsigned int)said->code >= ERR_CODE_COUNT)
+		return error_set(err, ERR_SYSTEM, EPROTO, "a process that reads what is not trusted gave an invalid answer");
+	if (r < 0 && err)
+		*err = *said;
+	return r;
+}
+
 static int take_answer(int pipe, pid_t pid, struct apply_result *result, struct error *err)
 {
 	struct answer answer;
@@ -241,16 +260,8 @@ static int take_answer(int pipe, pid_t pid, struct apply_result *result, struct 
 	if (n != sizeof answer)
 		return error_set(err, ERR_SYSTEM, EIO, "the process that unpacks the layer failed: %s",
 			spawn_status_text(status, text));
-	answer.error.step[sizeof answer.error.step - 1] = '\0';
-	answer.error.path[sizeof answer.error.path - 1] = '\0';
-	answer.error.msg[sizeof answer.error.msg - 1] = '\0';
-	answer.error.hint[sizeof answer.error.hint - 1] = '\0';
-	if (answer.r > 0 || answer.r < -4095 || (unsigned int)answer.error.code >= ERR_CODE_COUNT)
-		return error_set(err, ERR_SYSTEM, EPROTO, "the process that unpacks the layer gave an invalid answer");
 	*result = answer.result;
-	if (answer.r < 0 && err)
-		*err = answer.error;
-	return answer.r;
+	return worker_believe(answer.r, &answer.error, err);
 }
 
 int worker_apply(const struct layer_source *source, enum digest_algorithm algorithm, const struct apply_options *options,
@@ -264,13 +275,15 @@ int worker_apply(const struct layer_source *source, enum digest_algorithm algori
 	pid_t pid = -1;
 
 	*result = (struct apply_result){ 0 };
+	if (options->owner)
+		memcpy(job.owner, options->owner, sizeof job.owner);
 	snprintf(link, sizeof link, "/proc/self/fd/%d", source->fd);
 	layer = openat(AT_FDCWD, link, O_RDONLY | O_CLOEXEC);
 	root = own_mount(options->root);
 	if (layer < 0 || root < 0 || pipe2(job_pipe, O_CLOEXEC) < 0 || pipe2(answer_pipe, O_CLOEXEC) < 0)
 		r = -errno;
 	if (r == 0)
-		r = start(job_pipe[0], answer_pipe[1], layer, root, &pid);
+		r = worker_spawn(WORKER_ARGUMENT, (const int[]){ job_pipe[0], answer_pipe[1], STDERR_FILENO, layer, root }, 5, &pid);
 	cleanup_fd(&job_pipe[0]);
 	cleanup_fd(&answer_pipe[1]);
 	if (r < 0) {

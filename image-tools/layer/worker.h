@@ -29,9 +29,16 @@ int worker_apply(const struct layer_source *source, enum digest_algorithm algori
 #define WORKER_ARGUMENT "apply-layer"
 int worker_main(void);
 
+/* For other processes of this kind (layer/plain.c): this program again with an argument and n descriptors as 0, 1, ...;
+ * what libraries open on first use; and what to make of a result and an error that come from there. */
+#define WORKER_FDS_MAX 5
+int worker_spawn(const char *argument, const int *fds, int n, pid_t *pid);
+void worker_warm_up(enum digest_algorithm algorithm);
+int worker_believe(int r, struct error *said, struct error *err);
+
 /* Give up everything but what extraction below root needs; root becomes "/" where that is possible.  Irrevocable. */
 struct sandbox_options {
-	int root;
+	int root;	    /* -1: no files at all, only the descriptors that are open; writing to the first three */
 	bool devices;	    /* keep what mknod needs */
 	bool trusted_xattr; /* keep what trusted.* attributes need */
 };

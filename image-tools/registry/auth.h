@@ -33,8 +33,4 @@ int credentials_find(struct arena *a, const char *authfile, const char *host, co
 int credentials_store(struct arena *a, const char *authfile, const char *host, const struct credentials *c,
 	const char **file, struct error *err);
 
-const char *base64_encode(struct arena *a, const void *data, size_t len);
-/* NULL when it is no base64; *len without the NUL. */
-char *base64_decode(struct arena *a, const char *text, size_t *len);
-
 #endif

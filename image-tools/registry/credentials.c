@@ -18,6 +18,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/base64.h"
 #include "base/fd.h"
 #include "base/json.h"
 #include "base/json_write.h"
@@ -67,48 +68,6 @@ static const struct json_field helper_fields[] = {
 	JSON_F(JSON_STRING, struct helper_answer, secret, "Secret"),
 };
 static const struct json_object helper_object = JSON_OBJECT_OF("answer", struct helper_answer, helper_fields);
-
-static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-const char *base64_encode(struct arena *a, const void *data, size_t len)
-{
-	const uint8_t *p = data;
-	char *out = arena_alloc(a, (len + 2) / 3 * 4 + 1), *q = out;
-
-	for (size_t i = 0; i < len; i += 3) {
-		uint32_t v = (uint32_t)p[i] << 16 | (i + 1 < len ? (uint32_t)p[i + 1] << 8 : 0) | (i + 2 < len ? p[i + 2] : 0);
-
-		*q++ = alphabet[v >> 18];
-		*q++ = alphabet[v >> 12 & 63];
-		*q++ = i + 1 < len ? alphabet[v >> 6 & 63] : '=';
-		*q++ = i + 2 < len ? alphabet[v & 63] : '=';
-	}
-	return out;
-}
-
-char *base64_decode(struct arena *a, const char *text, size_t *len)
-{
-	char *out = arena_alloc(a, strlen(text) / 4 * 3 + 4);
-	uint32_t v = 0;
-	size_t n = 0;
-	int bits = 0;
-
-	for (; *text && *text != '='; text++) {
-		const char *c = strchr(alphabet, *text);
-
-		if (!c)
-			return NULL;
-		v = v << 6 | (uint32_t)(c - alphabet);
-		bits += 6;
-		if (bits >= 8) {
-			bits -= 8;
-			out[n++] = (char)(v >> bits & 255);
-		}
-	}
-	out[n] = '\0';
-	*len = n;
-	return out;
-}
 
 static int read_file(struct arena *a, const char *path, struct auth_file *f, struct error *err)
 {

@@ -13,6 +13,7 @@
 
 #include "base/fd.h"
 #include "image-tools/layer/diff.h"
+#include "image-tools/layer/plain.h"
 #include "image-tools/store/unpacked.h"
 
 struct verify {
@@ -48,23 +49,23 @@ static int check_blob(struct verify *v, const struct descriptor *d, struct error
 static int check_diff_id(struct verify *v, const struct descriptor *d, const struct digest *want, struct error *err)
 {
 	struct digest_stream stream;
-	struct decoder *decoder;
+	struct plain *plain;
 	struct digest found;
 	char buf[65536];
 	ssize_t n = 0;
 	_cleanup_fd_ int fd = layout_blob_open(&v->s->layout, &d->digest, NULL);
-	int r = decoder_open(&decoder, codec_source_fd, &fd, APPLY_BYTES_MAX, err);
+	int r = plain_open(&plain, fd, PLAIN_STREAM, APPLY_BYTES_MAX, err);
 
 	if (r < 0)
 		return r;
 	if (digest_begin(&stream, want->algorithm) < 0) {
-		decoder_close(decoder);
+		plain_close(plain);
 		return error_sys(err, ENOMEM, "hash a layer");
 	}
-	while ((n = decoder_read(decoder, buf, sizeof buf, err)) > 0)
+	while ((n = plain_read(plain, buf, sizeof buf, err)) > 0)
 		digest_feed(&stream, buf, (size_t)n);
 	digest_end(&stream, &found);
-	decoder_close(decoder);
+	plain_close(plain);
 	if (n < 0)
 		return (int)n;
 	if (!digest_equal(&found, want))

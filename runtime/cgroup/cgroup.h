@@ -159,7 +159,8 @@ int cgroup_is_frozen(const struct cgroup *cg, struct error *err);
 
 /* Kill what is left, wait until it is gone, remove the directory with everything below it.  path is absolute; a
  * double slash in it ("/sys/fs/cgroup/a//b/c") says that what follows was missing when the container was made:
- * those parents go too, when they are empty.  Idempotent; a missing directory is fine.  Fails while anything is
+ * those parents go too, when they are empty.  At the end ("/sys/fs/cgroup/a//") it says that nothing was missing:
+ * the directory itself stays.  Idempotent; a missing directory is fine.  Fails while anything is
  * left. */
 int cgroup_undo(const char *path, struct error *err);
 

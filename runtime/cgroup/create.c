@@ -97,8 +97,9 @@ const char *cgroup_undo_arg(const struct cgroup *cg, size_t index)
 {
 	const struct hierarchy *h = &cg->h[index];
 
+	/* It was there before: emptied, and left.  systemd removes its own. */
 	if (h->missing >= strlen(h->rel))
-		return h->m->path;
+		return cg->manager == CGROUP_MANAGER_CGROUPFS ? arena_printf(cg->arena, "%s//", h->m->path) : h->m->path;
 	return arena_printf(cg->arena, "%s/%.*s/%s", h->mount_point, (int)h->missing, h->rel, h->rel + h->missing);
 }
 
@@ -139,7 +140,7 @@ static int make_one(struct hierarchy *h, int dir, const char *name, bool last, b
 	if (fd < 0)
 		return make_error(h, errno, err);
 	if (r == 0 && !last)
-		undo_mark(fd);
+		undo_mark(fd, true);
 	h->made = h->made || (r == 0 && last);
 	*made = r == 0;
 	return fd;
@@ -190,6 +191,7 @@ static int make_path(struct hierarchy *h, struct error *err)
 {
 	_cleanup_fd_ int dir = -1;
 	const char *p = h->rel;
+	bool made = false;
 	int at = open_top(h);
 
 	if (at < 0)
@@ -207,7 +209,6 @@ static int make_path(struct hierarchy *h, struct error *err)
 	while (*p) {
 		const char *end = strchrnul(p, '/');
 		bool last = *end == '\0' && h->missing < strlen(h->rel);
-		bool made = false;
 		int fd, r;
 
 		fd = make_one(h, at, strndupa(p, (size_t)(end - p)), last, &made, err);
@@ -220,6 +221,7 @@ static int make_path(struct hierarchy *h, struct error *err)
 			return r;
 		p = *end ? end + 1 : end;
 	}
+	h->made = h->made || made;
 	h->m->fd = fd_take(&dir);
 	return 0;
 }
@@ -424,6 +426,8 @@ int cgroup_make(struct cgroup *cg, size_t index, const struct config_resources *
 	}
 	if (r < 0)
 		return r;
+	if (!h->made && cg->manager == CGROUP_MANAGER_CGROUPFS)
+		undo_mark(h->m->fd, false);
 	if (h->unified) {
 		/* On a hybrid host only what no v1 hierarchy has. */
 		for (size_t i = 0; i < cg->count; i++)

@@ -8,6 +8,8 @@
  * worked or time is up, because a process leaves its cgroup some time after it
  * was killed.  Then the parents that were made for it go, if they are empty; a
  * failure there is a failure of the whole, because nobody would come back.
+ * A directory that was there before the container is emptied and stays
+ * (runtime-spec, "Delete").
  *
  * Nothing here follows a link: cgroup filesystems have none, and the way down
  * from the root is opened without any.
@@ -37,7 +39,8 @@
 /* The cgroup whose place turned out to be somebody else's; a create has at most one. */
 static const struct cgroup *disowned;
 
-static const char *const marks[] = { "trusted.oci-rt.made", "user.oci-rt.made" };
+static const char *const made_marks[] = { "trusted.oci-rt.made", "user.oci-rt.made" };
+static const char *const found_marks[] = { "trusted.oci-rt.found", "user.oci-rt.found" };
 
 void undo_disown(const struct cgroup *cg)
 {
@@ -68,19 +71,33 @@ static const char *fd_name(int fd, char buf[static 32])
 	return buf;
 }
 
-void undo_mark(int dir)
+void undo_mark(int dir, bool made)
 {
+	const char *const *marks = made ? made_marks : found_marks;
 	char name[32];
 
-	for (size_t i = 0; i < sizeof marks / sizeof *marks; i++)
+	for (size_t i = 0; i < 2; i++)
 		if (setxattr(fd_name(dir, name), marks[i], "1", 1, 0) == 0)
 			return;
+}
+
+/* 1, 0 or a negative errno. */
+static int has_mark(int dir, const char *const marks[2])
+{
+	char name[32], value[8];
+
+	for (size_t i = 0; i < 2; i++) {
+		if (getxattr(fd_name(dir, name), marks[i], value, sizeof value) > 0)
+			return 1;
+		if (errno != ENODATA && errno != EOPNOTSUPP)
+			return -errno;
+	}
+	return 0;
 }
 
 /* Did this program make the directory, and may it go?  1, 0 or a negative errno. */
 static int is_made(int dir)
 {
-	char name[32], value[8];
 	struct statx stx;
 
 	/* The top of a hierarchy, the usual parent, cannot be removed. */
@@ -88,13 +105,15 @@ static int is_made(int dir)
 		return -errno;
 	if (stx.stx_attributes & STATX_ATTR_MOUNT_ROOT)
 		return 0;
-	for (size_t i = 0; i < sizeof marks / sizeof *marks; i++) {
-		if (getxattr(fd_name(dir, name), marks[i], value, sizeof value) > 0)
-			return 1;
-		if (errno != ENODATA && errno != EOPNOTSUPP)
-			return -errno;
-	}
-	return 0;
+	return has_mark(dir, made_marks);
+}
+
+/* Was the directory there before the container? */
+static bool was_found(int parent, const char *leaf)
+{
+	_cleanup_fd_ int dir = openat(parent, leaf, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	return dir >= 0 && has_mark(dir, found_marks) == 1;
 }
 
 static int remove_tree(int parent, const char *name, int depth);
@@ -145,6 +164,16 @@ static int remove_tree(int parent, const char *name, int depth)
 	return unlinkat(parent, name, AT_REMOVEDIR) == 0 || errno == ENOENT ? 0 : -errno;
 }
 
+/* The same for what is below dir, which stays. */
+static int empty_tree(int dir)
+{
+	int r = pids_any(dir, false);
+
+	if (r != 0)
+		return r > 0 ? -EBUSY : r;
+	return remove_children(dir, 0);
+}
+
 static int busy_error(const char *path, int parent, const char *leaf, struct error *err)
 {
 	_cleanup_fd_ int dir = openat(parent, leaf, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -181,7 +210,7 @@ static void wait_for_news(int dir, long ns)
 		nanosleep(&time, NULL);
 }
 
-static int kill_and_remove(const char *path, int parent, const char *leaf, struct error *err)
+static int kill_and_remove(const char *path, int parent, const char *leaf, bool keep, struct error *err)
 {
 	long wait = 100 * 1000; /* ns */
 	struct timespec now, end;
@@ -197,7 +226,7 @@ static int kill_and_remove(const char *path, int parent, const char *leaf, struc
 		r = pids_kill(dir);
 		if (r < 0 && r != -ENOENT)
 			return error_sys(err, -r, "kill the processes in cgroup %s", path);
-		r = remove_tree(parent, leaf, 0);
+		r = keep ? empty_tree(dir) : remove_tree(parent, leaf, 0);
 		if (r != -EBUSY && r != -ENOTEMPTY)
 			return r < 0 ? error_sys(err, -r, "remove cgroup %s", path) : 0;
 		clock_gettime(CLOCK_MONOTONIC, &now);
@@ -256,12 +285,16 @@ int cgroup_undo(const char *arg, struct error *err)
 	char path[PATH_MAX], *mark, *slash;
 	const struct hierarchy *foreign;
 	_cleanup_fd_ int parent = -1;
-	size_t made = 0;
+	size_t made = 0, len = strlen(arg);
+	bool keep = len > 3 && strcmp(arg + len - 2, "//") == 0;
 	int r;
 
-	if (arg[0] != '/' || strlen(arg) >= sizeof path || strstr(arg, "/../") || arg[strlen(arg) - 1] == '/')
+	if (keep)
+		len -= 2;
+	if (arg[0] != '/' || len >= sizeof path || strstr(arg, "/../") || arg[len - 1] == '/')
 		return error_set(err, ERR_CORRUPT, EINVAL, "journal: bad cgroup path \"%s\"", arg);
-	strcpy(path, arg);
+	memcpy(path, arg, len);
+	path[len] = '\0';
 	mark = strstr(path, "//");
 	if (mark) {
 		made = (size_t)(mark - path);
@@ -277,12 +310,17 @@ int cgroup_undo(const char *arg, struct error *err)
 	if (parent < 0 && parent != -ENOENT)
 		return parent == -EMEDIUMTYPE ? error_set(err, ERR_CORRUPT, EINVAL, "journal: %s is not in a cgroup filesystem", path) :
 						error_sys(err, -parent, "open the parent of cgroup %s", path);
+	/* A path of the record, which does not tell. */
+	if (!mark && !keep && parent >= 0)
+		keep = was_found(parent, slash + 1);
+	if (keep)
+		return parent < 0 ? 0 : kill_and_remove(path, parent, slash + 1, true, err);
 	if (parent >= 0 && unlinkat(parent, slash + 1, AT_REMOVEDIR) < 0 && errno != ENOENT) {
 		if (errno != EBUSY && errno != ENOTEMPTY)
 			return error_sys(err, errno, "remove cgroup %s", path);
 		if (foreign)
 			return 0; /* somebody else moved in */
-		r = kill_and_remove(path, parent, slash + 1, err);
+		r = kill_and_remove(path, parent, slash + 1, false, err);
 		if (r < 0)
 			return r;
 	}

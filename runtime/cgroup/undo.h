@@ -12,7 +12,7 @@ void undo_disown(const struct cgroup *cg);
 void undo_forget_disowned(void);
 bool undo_is_disowned_unit(const char *unit);
 
-/* Say of a directory that this program made it: it goes when it is empty. */
-void undo_mark(int dir);
+/* Say of a directory that this program made it, so that it goes when it is empty, or that it was there before. */
+void undo_mark(int dir, bool made);
 
 #endif

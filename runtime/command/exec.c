@@ -87,6 +87,8 @@ static int apply_capabilities(struct arena *a, struct config_process *p, const s
 		caps->bounding.bits |= 1ull << number;
 		caps->effective.bits |= 1ull << number;
 		caps->permitted.bits |= 1ull << number;
+		/* As in runc: without it the program of an ordinary user would not have the capability. */
+		caps->ambient.bits |= caps->inheritable.bits & 1ull << number;
 		p->capabilities = caps;
 	}
 	return 0;

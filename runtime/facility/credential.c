@@ -222,7 +222,24 @@ static bool keep_groups(const struct config *config)
 	return value && strcmp(value, "1") == 0;
 }
 
-/* What the caller itself lacks cannot be given to a container; the specification wants a warning. */
+/* What cannot be granted; the specification wants a warning of each. */
+static void warn_ungrantable(const struct config_capabilities *caps)
+{
+	uint64_t no_effective = caps->effective.bits & ~caps->permitted.bits;
+	uint64_t no_ambient = caps->ambient.bits & ~(caps->permitted.bits & caps->inheritable.bits);
+
+	for (int cap = 0; cap < 64; cap++) {
+		const char *name = json_enum_name(&config_capability_names, cap);
+
+		if (no_effective & (1ull << cap))
+			log_warning("process.capabilities.effective: can't set %s: it is not in the permitted set", name);
+		if (no_ambient & (1ull << cap))
+			log_warning("process.capabilities.ambient: can't raise ambient capability %s: it is not in the "
+				    "%s set", name, caps->permitted.bits & (1ull << cap) ? "inheritable" : "permitted");
+	}
+}
+
+/* What the caller itself lacks cannot be given to a container. */
 static void warn_unavailable(const struct config_capabilities *caps)
 {
 	uint64_t have, missing;
@@ -257,6 +274,7 @@ int credential_plan(struct container *c, struct error *err)
 	if (c->process->capabilities && c->mode != CONTAINER_EXPLAIN) {
 		if (!c->userns)
 			warn_unavailable(wanted(c));
+		warn_ungrantable(wanted(c));
 		warn_unknown(&wanted(c)->bounding, "bounding");
 		warn_unknown(&wanted(c)->effective, "effective");
 		warn_unknown(&wanted(c)->inheritable, "inheritable");

@@ -179,6 +179,21 @@ static int recreate_symlink(struct container *c, const struct mount *mt, struct 
 	return 1;
 }
 
+/* What is mounted on "/" covers the root filesystem: from here on it is the root.  Others, which go by paths, find it so. */
+static int becomes_root(struct container *c, const struct mount *mt, int fd, struct error *err)
+{
+	int root;
+
+	if (strspn(mt->m->destination, "/") != strlen(mt->m->destination))
+		return 0;
+	root = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	if (root < 0)
+		return error_sys(err, errno, "keep the new root");
+	close(c->root_fd);
+	c->root_fd = root;
+	return 0;
+}
+
 static int mount_bind(struct container *c, struct mount *mt, struct error *err)
 {
 	_cleanup_fd_ int tree = fd_take(&mt->source), target = -1;
@@ -203,7 +218,8 @@ static int mount_bind(struct container *c, struct mount *mt, struct error *err)
 	target = open_target(c, mt, S_ISDIR(st.st_mode), err);
 	if (target < 0)
 		return target;
-	return mount_attach(tree, target, mt->m->destination, err);
+	r = mount_attach(tree, target, mt->m->destination, err);
+	return r < 0 ? r : becomes_root(c, mt, tree, err);
 }
 
 static int remount(struct container *c, const struct mount *mt, struct error *err)
@@ -280,6 +296,8 @@ static int mount_filesystem(struct container *c, struct mount *mt, struct error 
 			return r;
 	}
 	r = mount_attach(fd, target, mt->m->destination, err);
+	if (r == 0)
+		r = becomes_root(c, mt, fd, err);
 	if (r == 0 && strcmp(type, "devpts") == 0 && c->devpts_fd < 0)
 		c->devpts_fd = fd_take(&fd);
 	if (r == 0 && mt->late)

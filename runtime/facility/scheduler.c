@@ -2,8 +2,14 @@
 /*
  * Theory of operation: what the kernel's scheduler, I/O scheduler and page
  * allocator are told about the process: process.scheduler, process.ioPriority,
- * linux.memoryPolicy; for exec also process.execCPUAffinity.final.  All of it is
+ * linux.memoryPolicy; for exec also process.execCPUAffinity.  All of it is
  * inherited by execve.
+ *
+ * A CPU mask that the caller was given (a pinned service, taskset) is its own
+ * affair: since Linux 6.2 it would outlive the way into the container's cgroup,
+ * so the process asks for every CPU and the cgroup alone decides.  With
+ * execCPUAffinity the configuration has the word; without "final" the kernel
+ * (runtime-spec, "execCPUAffinity").
  */
 #include <ctype.h>
 #include <errno.h>
@@ -148,6 +154,19 @@ static int set_affinity(struct container *c, const struct step *s, struct error 
 	return 0;
 }
 
+/* Best effort: the cgroup's set is what the kernel makes of it. */
+static int reset_affinity(struct container *c, const struct step *s, struct error *err)
+{
+	unsigned long mask[8192 / BITS];
+
+	(void)c;
+	(void)s;
+	(void)err;
+	memset(mask, 0xff, sizeof mask);
+	syscall(SYS_sched_setaffinity, 0, sizeof mask, mask);
+	return 0;
+}
+
 int scheduler_plan(struct container *c, struct error *err)
 {
 	const struct config_process *proc = c->process;
@@ -156,6 +175,10 @@ int scheduler_plan(struct container *c, struct error *err)
 	struct step *s;
 
 	(void)err;
+	if (proc && !(c->mode == CONTAINER_EXEC && proc->exec_cpu_affinity)) {
+		s = plan_add(p, STAGE_LIMIT, "scheduler", "process", reset_affinity, NULL);
+		step_text(p, s, "run on every CPU that the cgroup has");
+	}
 	if (proc && proc->scheduler) {
 		s = plan_add(p, STAGE_LIMIT, "scheduler", "process.scheduler", set_scheduler, proc->scheduler);
 		step_text(p, s, "set the scheduler");

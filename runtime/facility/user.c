@@ -91,7 +91,9 @@ static int write_map(struct container *c, const struct step *s, struct error *er
 	}
 	snprintf(path, sizeof path, "%d/%s", c->pid, m->file);
 	r = proc_write(c->proc_fd, path, m->text, err);
-	if (r < 0)
+	if (r == -EINVAL)
+		error_hint(err, "the kernel takes at most 340 mappings that neither overlap nor fill a page (4096 bytes) of text");
+	else if (r < 0)
 		error_hint(err, "the caller must hold every host id of the mapping");
 	return r;
 }

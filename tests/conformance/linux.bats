@@ -178,6 +178,24 @@ owners() {
 	done <"$T/owners"
 }
 
+@test "a v2 cgroup whose kernel does not say which files are delegated: the three of the specification are" {
+	need_v2
+	need_command unshare
+	local name uid
+	config '.process.user = {"uid": 1000, "gid": 1000} | (.mounts[] | select(.type == "cgroup").options) |= (map(select(. != "ro" and . != "rw")) + ["rw"])'
+	# a kernel without /sys/kernel/cgroup/delegate, for the runtime alone
+	RT_COVER='mount -t tmpfs none /sys/kernel/cgroup && [ ! -e /sys/kernel/cgroup/delegate ] && exec "$@"'
+	unshare --mount --propagation slave sh -c "$RT_COVER" - "$OCI_RT" --root "$ROOT" "${MANAGER[@]}" create --bundle "$BUNDLE" "$ID" </dev/null >"$T/stdout" 2>&1 3>&-
+	(cd "$(cgdir memory)" && stat -c '%n %u' . ./*) >"$T/owners"
+	while read -r name uid; do
+		case ${name#./} in
+		. | cgroup.procs | cgroup.subtree_control | cgroup.threads) assert_eq "$uid" 1000 "$name" ;;
+		*) assert_eq "$uid" 0 "$name" ;;
+		esac
+	done <"$T/owners"
+	grep -qx './cgroup.procs 1000' "$T/owners"
+}
+
 @test "a v2 cgroup keeps its owner without a cgroup namespace or a writable mount" {
 	need_v2
 	owners ro >"$T/owners"

@@ -25,6 +25,8 @@ engine_stop() { [ ! -e "$BATS_FILE_TMPDIR/engine/engine.json" ] || in_engine sto
 check() {
 	local text rc=0
 	text=$(in_engine check "$BATS_FILE_TMPDIR/engine" "$1" 2>&1) || rc=$?
+	sed -n '/^# record /p' <<<"$text" >&3
+	text=$(sed '/^# record /d' <<<"$text")
 	[ "$rc" != 77 ] || skip "$text"
 	[ "$rc" = 0 ] || echo "$text"
 	return "$rc"

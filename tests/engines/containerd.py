@@ -173,35 +173,69 @@ def first_line(text):
     return line[line.rfind(" ctr: ") + 1:][:300]
 
 
+# combination: what lib.bash's records and table.sh call the engine
+COLUMNS = {"stock+oci-rt": "", "ours+oci-rt": "+shim", "ours-as-runc+oci-rt": "+shim-as-runc"}
+
+
+def cgroup_mode():
+    if not os.path.isdir("/sys/fs/cgroup/memory"):
+        return "v2"
+    return "hybrid" if os.path.ismount("/sys/fs/cgroup/unified") else "v1"
+
+
+def records(f, results):
+    """Lines for table.sh (lib.bash says what they are), out of {combination: None or (kind, text)}."""
+    runc = results.get("stock+runc")
+    release = subprocess.check_output([ctr.CONTAINERD or "containerd", "--version"], text=True).split()[2]
+    out = []
+    for combination, column in COLUMNS.items():
+        trouble = results.get(combination, ("skip", ""))
+        if trouble and trouble[0] == "skip":
+            continue
+        reason = "runc: " + first_line(runc[1]) if trouble and runc else ""
+        feature = " ".join((f.__doc__ or f.__name__[6:]).split("\n")[0].split())
+        out.append("# record %s%s | %s | %s | %s | oci-rt=%s runc=%s | %s | 0 s" % (
+            "CRI" if f.__module__ == "cri" else "containerd", column, re.split("[~+]", release.lstrip("v"))[0],
+            cgroup_mode(), feature, "fail" if trouble else "ok", "fail" if runc else "ok",
+            re.sub("[|#`]|/tmp/[^ :]*/", "", reason)))
+    return out
+
+
 def check(directory, name):
-    """Exit status: 0, 1, or 77 (a skip; its reason is the output)."""
+    """Exit status: 0, 1, or 77 (a skip; its reason is the output).  In the long form with runc too, and records."""
     d = attach(directory)
     f = checks(["containerd", "cri"])[name]
     skipped = None
     ran = False
+    results = {}
+    if os.environ.get("OCI_RT_TEST_LONG"):
+        results["stock+runc"] = attempt(d, name, f, REFERENCE["stock+runc"])
     for combination, how in COMBINATIONS.items():
         if os.environ.get("OCI_RT_TEST_SHORT") and combination.startswith("stock"):
             continue
         if how[1] is None and (f.__module__ != "cri" or version() < 2):
             continue
-        trouble = attempt(d, name, f, how)
+        trouble = results[combination] = attempt(d, name, f, how)
         if trouble and trouble[0] == "fail":
-            reference = attempt(d, name, f, REFERENCE["stock+runc"])
+            reference = results.get("stock+runc") or attempt(d, name, f, REFERENCE["stock+runc"])
             # Under load ctr may open a FIFO after containerd's own shim has closed it for good, and prints
             # nothing: with runc too, only more rarely.  Our shim has no such excuse.
             if not reference and combination.startswith("stock") and not attempt(d, name, f, how):
                 print("# unsteady with %s: %s" % (combination, trouble[1]), file=sys.stderr)
+                results[combination] = None
                 ran = True
                 continue
             if not reference:
                 print("%s fails with %s and not with runc: %s" % (name, combination, trouble[1]))
-                print("\n".join(d.tail().splitlines()[-15:]))
+                print("\n".join(d.tail().splitlines()[-15:] + (records(f, results) if "stock+runc" in results else [])))
                 return 1
             skipped = "fails with containerd's own shim and runc on this machine too: " + first_line(reference[1])
         elif trouble:
             skipped = trouble[1]
         else:
             ran = True
+    if "stock+runc" in results:
+        print("\n".join(records(f, results)))
     if skipped and not ran:
         print(skipped)
         return 77
@@ -228,6 +262,7 @@ def everything(directory, modules):
                      for c in list(REFERENCE) + list(COMBINATIONS)]
             reason = next((first_line(r[1]) for r in results.values() if r), "")
             out.write("\t".join([modules[0], name] + words + [reason]) + "\n")
+            out.writelines(line + "\n" for line in records(f, results))
             print("\t".join([name] + words), flush=True)
             if "fail" in words[1:] and words[0] != "fail":
                 failures += 1

@@ -31,7 +31,7 @@ every_check() {
 		exit $rc' sh "$dir" "$1" "$2" >"$dir/log" 2>&1 3>&- || rc=$?
 	cat "$dir/log"
 	[ -s "$dir/results" ] || rc=1
-	sed 's/^/# /' "$dir/results" >&3
+	sed '/^# /!s/^/# /' "$dir/results" >&3
 	rm -rf "$dir"
 	return "$rc"
 }

@@ -15,19 +15,23 @@ docker() { "${D[@]}" "$@"; }
 daemon_json() { # DEFAULT-RUNTIME
 	local ours="{\"path\":\"$OCI_RT\"}"
 	[ "$ENGINE" = docker ] || ours="{\"runtimeType\":\"$SHIM\"}"
+	# systemd's scopes are below a slice, and it is the daemon's own choice
+	local place="\"cgroup-parent\": \"/$TAG\""
+	[ "${MANAGER:-}" != systemd ] || place='"exec-opts": ["native.cgroupdriver=systemd"]'
 	cat >"$W/daemon.json" <<-JSON
 	{ "default-runtime": "$1",
 	  "runtimes": { "oci-rt": $ours, "peer-runc": {"path": "$(command -v runc)"}, "peer-crun": {"path": "$W/crun"} },
 	  "registry-mirrors": ["http://127.0.0.1:5000"],
 	  "live-restore": false,
-	  "cgroup-parent": "/$TAG" }
+	  $place }
 	JSON
 }
 
 engine_start() {
-	PEERS=(runc)
+	PEERS=(runc crun)
 	# crun refuses the hybrid hierarchy; it works where that is not seen
-	printf '#!/bin/sh\nexec unshare -m --propagation slave sh -c "umount -l /sys/fs/cgroup/unified 2>/dev/null; exec crun \\"\\$@\\"" crun "$@"\n' >"$W/crun"
+	[ -z "${VARIANT:-}" ] && printf '#!/bin/sh\nexec unshare -m --propagation slave sh -c "umount -l /sys/fs/cgroup/unified 2>/dev/null; exec crun \\"\\$@\\"" crun "$@"\n' >"$W/crun"
+	[ -e "$W/crun" ] || ln -s "$(command -v crun)" "$W/crun"
 	chmod +x "$W/crun"
 	export OCI_RT_RUNTIME=$OCI_RT
 	mkdir -p "$W/link"
@@ -363,12 +367,14 @@ healthcheck() {
 seen() { docker exec "$1" sh -c "cat /sys/fs/cgroup/$2 2>/dev/null || cat /sys/fs/cgroup/$3"; }
 
 limits() {
-	docker run -d --name aa -m 64m --memory-reservation 32m --cpus 0.5 --cpu-shares 512 --cpuset-cpus 0 --pids-limit 20 busybox sleep 600
+	local cpuset
+	read -ra cpuset <<<"$(cpuset_option)"
+	docker run -d --name aa -m 64m --memory-reservation 32m --cpus 0.5 --cpu-shares 512 "${cpuset[@]}" --pids-limit 20 busybox sleep 600
 	equal memory "$(seen aa memory/memory.limit_in_bytes memory.max)" 67108864
 	equal reservation "$(seen aa memory/memory.soft_limit_in_bytes memory.low)" 33554432
 	matches quota "$(seen aa cpu/cpu.cfs_quota_us cpu.max)" '^50000'
 	matches shares "$(seen aa cpu/cpu.shares cpu.weight)" '^(512|20|59|5[0-9])$'
-	equal cpuset "$(seen aa cpuset/cpuset.cpus cpuset.cpus)" 0
+	[ ${#cpuset[@]} = 0 ] || equal cpuset "$(seen aa cpuset/cpuset.cpus cpuset.cpus)" 0
 	equal pids "$(seen aa pids/pids.max pids.max)" 20
 	equal nproc "$(docker exec aa nproc)" 1
 	matches 'too many processes' "$(docker exec aa sh -c '(for i in $(seq 30); do sleep 1 & done) 2>&1' || true)" "can't fork"
@@ -382,12 +388,14 @@ oom() {
 }
 
 update_() {
+	local cpuset
+	read -ra cpuset <<<"$(cpuset_option)"
 	docker run -d --name aa -m 64m --memory-swap 64m busybox sleep 600
-	docker update -m 128m --memory-swap 128m --cpus 0.25 --cpu-shares 256 --pids-limit 55 --cpuset-cpus 0 aa
+	docker update -m 128m --memory-swap 128m --cpus 0.25 --cpu-shares 256 --pids-limit 55 "${cpuset[@]}" aa
 	equal memory "$(seen aa memory/memory.limit_in_bytes memory.max)" 134217728
 	matches quota "$(seen aa cpu/cpu.cfs_quota_us cpu.max)" '^25000'
 	equal pids "$(seen aa pids/pids.max pids.max)" 55
-	equal cpuset "$(seen aa cpuset/cpuset.cpus cpuset.cpus)" 0
+	[ ${#cpuset[@]} = 0 ] || equal cpuset "$(seen aa cpuset/cpuset.cpus cpuset.cpus)" 0
 	docker update --restart always aa
 	docker update -m 32m --memory-swap 64m aa
 	equal memory "$(seen aa memory/memory.limit_in_bytes memory.max)" 33554432
@@ -412,6 +420,13 @@ oom_score_up() { equal score "$(docker run --rm --oom-score-adj 500 busybox cat 
 oom_score_down() { equal score "$(docker run --rm --oom-score-adj -100 busybox cat /proc/self/oom_score_adj)" -100; }
 
 cgroup_parent() {
+	if [ "${MANAGER:-}" = systemd ]; then
+		docker run -d --name aa --cgroup-parent ocirt-below.slice busybox sleep 600
+		matches cgroups "$(cat "/proc/$(inspect '{{.State.Pid}}' aa)/cgroup")" '/ocirt.slice/ocirt-below.slice/docker-[0-9a-f]+.scope'
+		docker rm -f aa
+		equal 'left behind' "$(find /sys/fs/cgroup/ocirt.slice -name 'docker-*' -type d 2>/dev/null | wc -l)" 0
+		return
+	fi
 	docker run -d --name aa --cgroup-parent "/$TAG/below" busybox sleep 600
 	matches cgroups "$(cat "/proc/$(inspect '{{.State.Pid}}' aa)/cgroup")" "/$TAG/below/"
 	docker rm -f aa
@@ -618,7 +633,7 @@ nothing_left() {
 	docker run -d --name aa busybox sleep 600
 	docker exec aa true
 	docker rm -f aa
-	equal 'cgroups left' "$(find /sys/fs/cgroup -path "*/$TAG/*" -type d ! -path '*/buildkit*' | wc -l)" 0
+	equal 'cgroups left' "$(find /sys/fs/cgroup \( -path "*/$TAG/*" -o -name 'docker-*.scope' \) -type d ! -path '*/buildkit*' | wc -l)" 0
 	equal 'states left' "$({ find /run/docker/runtime-* /run/containerd/oci-rt -mindepth 2 -maxdepth 2 ! -name '.*' 2>/dev/null || true; } | wc -l)" 0
 	equal 'shims left' "$({ readlink /proc/[0-9]*/exe || true; } | grep -c containerd-shim || true)" 0
 }

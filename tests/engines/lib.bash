@@ -167,6 +167,11 @@ cgroup_mode() {
 	fi
 }
 
+# cpuset_option: nothing where the kernel has no such controller (User-Mode Linux has one processor)
+cpuset_option() {
+	if [ -d /sys/fs/cgroup/cpuset ] || grep -qw cpuset /sys/fs/cgroup/cgroup.controllers; then echo --cpuset-cpus 0; fi
+}
+
 # ------------------------------------------------------------------ images
 
 # rootfs DIR: a busybox tree, with bash (and its libraries) as the tutorials want one
@@ -253,6 +258,31 @@ private_place() {
 	mount --bind "$W/hosts" /etc/hosts
 	printf 'nameserver 127.0.0.53\n' >"$W/resolv.conf"
 	mount --bind "$W/resolv.conf" "$(readlink -f /etc/resolv.conf)" 2>/dev/null || true
+}
+
+# guest_place ENGINE@VARIANT: in a guest, which is thrown away: nothing needs hiding.  MANAGER, VARIANT and the rest of the
+# environment are set.  A rootless variant goes on as the user "tester", below his own manager.
+guest_place() {
+	local m
+	VARIANT=${1#*@} MANAGER=cgroupfs
+	[[ $VARIANT != *systemd* ]] || MANAGER=systemd
+	export VARIANT MANAGER HOME=$W/home TMPDIR=$W/tmp DOCKER_CONFIG=$W/home/.docker PATH=$W/bin:/usr/sbin:/usr/bin:/sbin:/bin
+	if [[ $VARIANT != *rootless* ]] || [ "$(id -u)" = 0 ]; then
+		mount -t tmpfs -o mode=755 tmpfs "$W"
+		mkdir -p "$W/home" "$W/tmp" "$W/bin" "$DOCKER_CONFIG"
+		echo "{}" >"$DOCKER_CONFIG/config.json"
+		for m in overlay fuse tun veth bridge br_netfilter nf_tables nft_compat nft_masq nft_nat nft_chain_nat nft_fib_inet \
+			xt_MASQUERADE xt_conntrack xt_addrtype xt_comment xt_mark xt_tcpudp iptable_nat iptable_filter ip6table_nat; do
+			modprobe -q "$m" || true
+		done
+		echo 1 >/proc/sys/net/ipv4/ip_forward
+		registry
+	fi
+	[[ $VARIANT == *rootless* && $(id -u) = 0 ]] || return 0
+	chmod 755 "$OUT" "$W/.." 2>/dev/null
+	chown -R tester: "$W"
+	exec as-user env TAG="$TAG" W="$W" HOME="$HOME" OCI_RT="$OCI_RT" OCI_SOURCE="$OCI_SOURCE" OCI_BUILD="$OCI_BUILD" \
+		OCI_RT_TEST_GUEST=1 OCI_RT_TEST_LONG="${OCI_RT_TEST_LONG:-}" ONLY="${ONLY:-}" "$BASH" "$HERE/suite.sh" --stage "$1"
 }
 
 # into_sid COMMAND...: in a copy-on-write view of the sid root, with this tree, the build and $W in their places

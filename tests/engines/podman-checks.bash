@@ -103,14 +103,29 @@ health() {
 }
 
 limits() {
-	podman run -d --name one -m 64m --cpus 0.5 --cpuset-cpus 0 --pids-limit 20 busybox sleep 600
+	local cpuset
+	read -ra cpuset <<<"$(cpuset_option)"
+	podman run -d --name one -m 64m --cpus 0.5 "${cpuset[@]}" --pids-limit 20 busybox sleep 600
 	equal memory "$(seen one memory/memory.limit_in_bytes memory.max)" 67108864
 	matches quota "$(seen one cpu/cpu.cfs_quota_us cpu.max)" '^50000'
-	equal cpuset "$(seen one cpuset/cpuset.cpus cpuset.cpus)" 0
+	[ ${#cpuset[@]} = 0 ] || equal cpuset "$(seen one cpuset/cpuset.cpus cpuset.cpus)" 0
 	equal pids "$(seen one pids/pids.max pids.max)" 20
 	podman update --memory 32m --cpus 0.25 one
 	equal 'updated memory' "$(seen one memory/memory.limit_in_bytes memory.max)" 33554432
 	matches 'updated quota' "$(seen one cpu/cpu.cfs_quota_us cpu.max)" '^25000'
+	if [ "${MANAGER:-}" = systemd ]; then
+		local scope
+		scope=libpod-$(inspect '{{.Id}}' one).scope
+		if [ "$(id -u)" = 0 ]; then
+			output=$(systemctl show -p MemoryMax,CPUQuotaPerSecUSec,TasksMax,ActiveState "$scope")
+		else
+			output=$(systemctl --user show -p MemoryMax,CPUQuotaPerSecUSec,TasksMax,ActiveState "$scope")
+		fi
+		matches "the scope's memory" "$output" 'MemoryMax=33554432'
+		matches "the scope's processor time" "$output" 'CPUQuotaPerSecUSec=250ms'
+		matches "the scope's tasks" "$output" 'TasksMax=20'
+		matches "the scope's state" "$output" 'ActiveState=active'
+	fi
 	matches stats "$(podman stats --no-stream --format '{{.MemUsage}} {{.PIDs}}' one)" '^[0-9.]+[kKM]i?B / [0-9.]+Mi?B 1'
 }
 
@@ -242,7 +257,56 @@ checkpoint() {
 	equal state "$(inspect '{{.State.Status}}' one)" running
 }
 
+raised() {
+	equal score "$(podman run --rm --oom-score-adj -500 busybox cat /proc/self/oom_score_adj)" -500
+	equal nofile "$(podman run --rm --ulimit nofile=1048577:1048577 busybox sh -c 'ulimit -n')" 1048577
+}
+
+# what the container's label is, and what the policy makes of it
+selinux() {
+	local a b
+	a=$(podman run --rm busybox cat /proc/self/attr/current | tr -d '\0')
+	b=$(podman run --rm busybox cat /proc/self/attr/current | tr -d '\0')
+	matches label "$a" '^[a-z_]+:system_r:container_t:s0:c[0-9]+,c[0-9]+$'
+	lacks 'the next label' "$b" "^$a\$"
+	matches 'the label of choice' "$(podman run --rm --security-opt label=level:s0:c1,c2 busybox cat /proc/self/attr/current | tr -d '\0')" ':s0:c1,c2$'
+	matches 'no separation' "$(podman run --rm --security-opt label=disable busybox cat /proc/self/attr/current | tr -d '\0')" 'spc_t|unconfined_t|container_runtime_t'
+	mkdir shared
+	echo x >shared/f
+	equal relabelled "$(podman run --rm -v "$PWD/shared:/d:Z" busybox cat /d/f)" x
+	podman run -d --name one busybox sleep 600
+	matches 'the label of exec' "$(podman exec one cat /proc/self/attr/current | tr -d '\0')" "$(inspect '{{.ProcessLabel}}' one)"
+	if [ "$(getenforce)" = Enforcing ]; then
+		mkdir private
+		echo x >private/f
+		chcon -t shadow_t private private/f
+		status 1 podman run --rm -v "$PWD/private:/d" busybox cat /d/f
+		matches refusal "$output" '[Pp]ermission denied'
+	fi
+}
+
+apparmor() {
+	local profile
+	podman run -d --name one busybox sleep 600
+	profile=$(podman exec one cat /proc/self/attr/current)
+	matches profile "$profile" '^containers-default.* [(]enforce[)]$'
+	equal 'of the container' "$(podman run --rm busybox cat /proc/self/attr/current)" "$profile"
+	equal unconfined "$(podman run --rm --security-opt apparmor=unconfined busybox cat /proc/self/attr/current)" unconfined
+	# the profile denies what capabilities would allow
+	status 1 podman run --rm --cap-add all busybox mount -t tmpfs x /mnt
+	podman run --rm --cap-add all --security-opt apparmor=unconfined busybox mount -t tmpfs x /mnt
+	printf 'profile ocirt-test flags=(attach_disconnected) {\n file,\n capability,\n network,\n deny /etc/group r,\n}\n' >profile
+	apparmor_parser -r profile
+	status 1 podman run --rm --security-opt apparmor=ocirt-test busybox cat /etc/group
+	matches denied "$output" 'ermission denied'
+	equal 'what is not denied' "$(podman run --rm --security-opt apparmor=ocirt-test busybox head -c 4 /etc/passwd)" root
+}
+
 engine_checks() {
+	case ${VARIANT:-} in
+	*selinux*) t 'SELinux' selinux ;;
+	*apparmor*) t 'AppArmor' apparmor ;;
+	esac
 	t '--runtime: run, exit status, streams' run_status
 	t 'run -it' run_terminal
 	t '-p, ps, logs, restart, stop, start, rm' life
@@ -261,5 +325,6 @@ engine_checks() {
 	T 'build, push' build_
 	T 'cp, diff, commit' files
 	T 'namespaces of host and others' modes
+	[[ ${VARIANT:-} == *rootless* ]] || T 'raised limits, lowered OOM score' raised
 	T 'checkpoint, restore' checkpoint
 }

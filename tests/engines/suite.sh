@@ -3,8 +3,11 @@
 #
 # Docker, Podman and buildah of this distribution; with OCI_RT_TEST_LONG also the newest ones, of Debian sid (lib-sid.bash).
 # ENGINE: docker podman buildah docker-sid shim-sid podman-sid buildah-sid.   ONLY=REGEX picks features by name.
+# In the guest of tests/vm (guest.sh there) also ENGINE@VARIANT, VARIANT of words with "-" between: the cgroup manager
+# (systemd, cgroupfs), "rootless", "selinux", "apparmor".
 #
-# Each engine runs in namespaces of its own (lib.bash), two at a time; what they print is numbered here.
+# Each engine runs in namespaces of its own (lib.bash), two at a time; what they print is numbered here.  In a guest
+# there are none, because systemd finds only its own processes, and one runs at a time.
 # shellcheck disable=SC2034	# ENGINE, CGROUP: for the checks
 set -uo pipefail
 export LC_ALL=C
@@ -18,8 +21,11 @@ export OCI_SOURCE OCI_BUILD OCI_RT SHIM
 
 # stage ENGINE: in the new namespaces; TAG and W are in the environment
 if [ "${1:-}" = --stage ]; then
-	KIND=${2%-sid}
+	KIND=${2%%[-@]*}
 	case $2 in
+	*@*)
+		guest_place "$2"
+		;;
 	*-sid)
 		private_place
 		registry
@@ -31,12 +37,12 @@ if [ "${1:-}" = --stage ]; then
 		;;
 	esac
 elif [ "${1:-}" = --checks ]; then
-	KIND=${2%-sid}
+	KIND=${2%%[-@]*}
 fi
 if [ -n "${KIND:-}" ]; then
 	ENGINE=$KIND
 	case $KIND in shim) ENGINE=docker+shim KIND=docker ;; esac
-	CGROUP=$(cgroup_mode)
+	CGROUP=$(cgroup_mode)${VARIANT:+, ${VARIANT//-/, }}
 	# shellcheck source=/dev/null
 	. "$HERE/$KIND-checks.bash"
 	engine_start
@@ -78,8 +84,8 @@ needs() {
 		command -v "$c" >/dev/null || { echo "$c is not installed"; return; }
 	done
 	case $1 in
-	docker) [ -x /usr/sbin/dockerd ] || echo 'dockerd is not installed' ;;
-	podman | buildah) command -v "$1" >/dev/null || echo "$1 is not installed" ;;
+	docker | docker@*) [ -x /usr/sbin/dockerd ] || echo 'dockerd is not installed' ;;
+	podman | buildah | *@*) command -v "${1%@*}" >/dev/null || echo "${1%@*} is not installed" ;;
 	*-sid) sid_root 2>"$OUT/sid.err" || echo "Debian sid could not be fetched: $(tail -n 1 "$OUT/sid.err")" ;;
 	esac
 }
@@ -93,14 +99,19 @@ run_engine() {
 		return
 	fi
 	mkdir "$OUT/$e.w"
+	if [[ $e == *@* ]]; then
+		TAG=ocirt-$$ W=$OUT/$e.w exec "$BASH" "$HERE/suite.sh" --stage "$e" >"$OUT/$e" 2>"$OUT/$e.err"
+	fi
 	echo "ocirt-$e-$$" >"$OUT/$e.tag"
 	TAG=ocirt-$e-$$ W=$OUT/$e.w exec unshare -m -n -p -f --mount-proc --kill-child --propagation private -- \
 		"$BASH" "$HERE/suite.sh" --stage "$e" >"$OUT/$e" 2>"$OUT/$e.err"
 }
 
 # Two lanes, the longest first; comments go out with their checks.
+LANES=2
+[ -z "${OCI_RT_TEST_GUEST:-}" ] || LANES=1
 for e in "${engines[@]}"; do
-	while [ "$(jobs -rp | wc -l)" -ge 2 ]; do wait -n; done
+	while [ "$(jobs -rp | wc -l)" -ge $LANES ]; do wait -n; done
 	run_engine "$e" &
 	RUNNING+=($!)
 done

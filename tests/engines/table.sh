@@ -32,14 +32,17 @@ table. **no**: passes with another runtime and not with oci-rt. A name in bracke
 END
 
 awk -F ' *[|] *' '
-function family(e) { return e ~ /^docker/ ? "Docker" : e ~ /^podman/ ? "Podman" : e ~ /^buildah/ ? "buildah" : e }
+function family(e) {
+	sub(/[+@].*/, "", e)
+	return e == "docker" ? "Docker" : e == "podman" ? "Podman" : e == "CRI" ? "Kubernetes (CRI of containerd)" : e
+}
 FNR == 1 { name = FILENAME; sub(/.*\//, "", name); sub(/(\.plain)?\.tap$/, "", name) }
 /^# record / {
 	sub(/^# record /, "")
 	recorded[FILENAME] = 1
 	fam = family($1)
 	if (!(fam in families)) { families[fam] = ++nfam; famname[nfam] = fam }
-	label = ($1 == "docker+shim" ? "Docker " $2 ", our shim" : fam " " $2) ", cgroup " $3
+	label = fam " " $2 ($1 ~ /[+]shim-as-runc$/ ? ", our shim in the place of the stock one" : $1 ~ /[+]shim$/ ? ", our shim" : "") ", cgroup " $3
 	if (!((fam, label) in column)) { column[fam, label] = ++ncol[fam]; colname[fam, ncol[fam]] = label }
 	c = column[fam, label]
 	if (!((fam, $4) in row)) { row[fam, $4] = ++nrow[fam]; rowname[fam, nrow[fam]] = $4 }
@@ -90,7 +93,7 @@ END {
 	for (f = 1; f <= nfam; f++) {
 		fam = famname[f]
 		printf "\n## %s\n\n| |", fam
-		for (c = 1; c <= ncol[fam]; c++) { l = colname[fam, c]; sub("^" fam " ", "", l); printf " %s |", l }
+		for (c = 1; c <= ncol[fam]; c++) { l = colname[fam, c]; l = substr(l, length(fam) + 2); printf " %s |", l }
 		printf "\n|---|"
 		for (c = 1; c <= ncol[fam]; c++) printf "---|"
 		print ""

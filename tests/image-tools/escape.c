@@ -3,7 +3,9 @@
  * Theory of operation: an exploit in the process that parses layers, as a preloaded
  * library.  When that process creates a file named "escape", every way out is tried
  * with plain system calls; "escape-report" in the same root tells what came of it:
- * a line "NAME ERRNO" each, 0 for what worked.
+ * a line "NAME ERRNO" each, 0 for what worked.  The process that only reads streams
+ * and archives has no root: there the trigger is a marker in what is read (the name in
+ * a gzip header, which only who decompresses sees), and the report goes to standard error.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -26,6 +28,7 @@
 #include <unistd.h>
 
 #define ROOT 4
+#define MARKER "escape-marker"
 static FILE *report;
 
 static void tell(const char *name, long r)
@@ -83,6 +86,31 @@ static void try_everything(void)
 	fprintf(report, "mknod-made %s\n", zero < 0 ? "no" : "yes");
 	tell("open-device", syscall(SYS_openat, ROOT, "zero", O_RDONLY));
 	tell("inside", syscall(SYS_openat, ROOT, "inside", O_CREAT | O_WRONLY, 0600));
+}
+
+ssize_t read(int fd, void *buf, size_t size)
+{
+	ssize_t n = syscall(SYS_read, fd, buf, size);
+	static char text[8192];
+
+	if (n < (ssize_t)sizeof MARKER || !memmem(buf, (size_t)n, MARKER, sizeof MARKER - 1))
+		return n;
+	report = fmemopen(text, sizeof text, "w");
+	if (!report)
+		return n;
+	/* Where there is no filter nothing is tried: it would work. */
+	if (syscall(SYS_prctl, PR_GET_SECCOMP, 0, 0, 0, 0) >= 0) {
+		tell("no-filter", 0);
+	} else {
+		tell("write-input", syscall(SYS_write, fd, "x", 1));
+		tell("pwrite-input", syscall(SYS_pwrite64, fd, "x", 1, 0));
+		tell("truncate-input", syscall(SYS_ftruncate, fd, 0));
+		tell("memfd", syscall(SYS_memfd_create, "x", 0));
+		try_everything();
+	}
+	fclose(report);
+	dprintf(STDERR_FILENO, "escape-report\n%s", text);
+	return n;
 }
 
 int openat(int dir, const char *name, int flags, ...)

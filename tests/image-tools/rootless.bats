@@ -28,9 +28,9 @@ as() {
 		OCI_IMAGE_STORE="$WORK/user/store" PATH="$PATH:/usr/sbin" "$@"' sh "$@"
 }
 
-@test "a user's bundle has subordinate ids and the container sees the image's owners" {
+@test "a user's flat bundle has subordinate ids and the container sees the image's owners" {
 	as "$OCI_IMAGE" -q load "$WORK/p.tar"
-	as "$OCI_IMAGE" -q unpack app:1 "$WORK/user/b" -- sh -c 'id -u; stat -c "%u:%g %a" /data/seed /www; cat /proc/self/uid_map; touch /made'
+	as "$OCI_IMAGE" -q unpack --flat app:1 "$WORK/user/b" -- sh -c 'id -u; stat -c "%u:%g %a" /data/seed /www; cat /proc/self/uid_map; touch /made'
 	# 33 is the 33rd subordinate id, 0 the user
 	[ "$(stat -c %u:%g "$WORK/user/b/rootfs/data/seed")" = 7000032:7000033 ]
 	[ "$(stat -c %u:%g "$WORK/user/b/rootfs/bin")" = 54321:54321 ]
@@ -50,9 +50,128 @@ as() {
 	diff <(tree "$WORK/flat/rootfs") <(tree "$WORK/user/same/rootfs" | sed -E 's/ 54321 54321/ 0 0/; s/ 7000999 7000999/ 1000 1000/; s/ 7000032 7000033/ 33 34/')
 }
 
+@test "a user's overlay: shared layers, a writable one of its own, the image's owners" {
+	grep -qw overlay /proc/filesystems || modprobe overlay || skip "no overlayfs"
+	as "$OCI_IMAGE" -q unpack --overlay app:1 "$WORK/user/o1" -- sh -c 'id -u; stat -c "%u:%g %a" /data/seed /www /; touch /made; rm /www/index.html; chown 5:6 /data/seed; ls /; cat /data/link; awk "{ print \$5, \$(NF-2) }" /proc/self/mountinfo | head -1'
+	as "$OCI_IMAGE" -q unpack --overlay app:1 "$WORK/user/o2" -- sh -c 'ls /made; cat /www/index.html; stat -c %u:%g /data/seed'
+	before=$(tree "$WORK/user/store/layers")
+	[ -z "$(ls "$WORK/user/o1/rootfs")" ]
+	run as "$OCI_RT" --root "$WORK/user/run" run -b "$WORK/user/o1" "image-overlay-$$" </dev/null
+	echo "$output"
+	[ "$status" = 0 ]
+	[ "${lines[0]}" = 0 ]
+	[ "${lines[1]}" = "33:34 644" ]
+	[ "${lines[2]}" = "1000:1000 755" ]
+	[[ $output == *"seed"* ]]
+	[ "${lines[-1]}" = "/ overlay" ]
+	# in the writable layer of this one, in ids that are the user's
+	[ "$(stat -c %u "$WORK/user/o1/upper/made")" = 54321 ]
+	[ "$(stat -c %u:%g "$WORK/user/o1/upper/data/seed")" = 7000004:7000005 ]
+	run as "$OCI_RT" --root "$WORK/user/run" run -b "$WORK/user/o2" "image-overlay2-$$" </dev/null
+	echo "$output"
+	[[ $output == *"/made: No such file"* ]]
+	[[ $output == *hello* ]]
+	[ "${lines[-1]}" = 33:34 ]
+	diff <(echo "$before") <(tree "$WORK/user/store/layers")
+	# the same container again has what it wrote
+	jq '.process.args = ["ls", "/made", "/www"]' "$WORK/user/o1/config.json" >"$WORK/again"
+	cat "$WORK/again" >"$WORK/user/o1/config.json"
+	run as "$OCI_RT" --root "$WORK/user/run" run -b "$WORK/user/o1" "image-overlay-$$" </dev/null
+	[[ $output == *"/made"* ]]
+	[[ $output != *index.html* ]]
+	# commit and export take the writable layer along
+	as "$OCI_IMAGE" -q commit "$WORK/user/o1" app:3
+	run as "$OCI_IMAGE" -q inspect --diff app:1 app:3
+	echo "$output"
+	[[ $output == *"A /made"* && $output == *"D /www/index.html"* ]]
+	as "$OCI_IMAGE" -q export "$WORK/user/o1" -o "$WORK/user/o1.tar"
+	tar --numeric-owner -tvf "$WORK/user/o1.tar" >"$WORK/listing"
+	grep -q '5/6 .*data/seed' "$WORK/listing"
+	grep -q ' made$' "$WORK/listing"
+	if grep index.html "$WORK/listing"; then false; fi
+	as "$OCI_IMAGE" -q mount "$WORK/user/o1"
+}
+
+@test "a user's overlay: gc keeps its layers, rm-bundle waits for the container and removes all of it" {
+	as "$OCI_IMAGE" -q unpack --overlay app:1 "$WORK/user/o3" -- sh -c 'mkdir -p /d; echo x >/d/f; chmod 0 /d; sleep 100'
+	as "$OCI_RT" --root "$WORK/user/run" run -d -b "$WORK/user/o3" "image-overlay3-$$" </dev/null >/dev/null 2>&1
+	as "$OCI_IMAGE" -q rmi app:1
+	as "$OCI_IMAGE" -q gc
+	as "$OCI_RT" --root "$WORK/user/run" exec "image-overlay3-$$" cat /www/index.html
+	run as "$OCI_IMAGE" -q rm-bundle "$WORK/user/o3"
+	echo "$output"
+	[ "$status" = 1 ]
+	[[ $output == *"runs in it"* ]]
+	as "$OCI_RT" --root "$WORK/user/run" delete --force "image-overlay3-$$"
+	as "$OCI_IMAGE" -q rm-bundle "$WORK/user/o1" "$WORK/user/o2" "$WORK/user/o3"
+	for i in 1 2 3; do [ ! -e "$WORK/user/o$i" ]; done
+	as "$OCI_IMAGE" -q rmi app:3
+	as "$OCI_IMAGE" -q gc
+	[ -z "$(ls "$WORK/user/store/layers")$(ls "$WORK/user/store/bundles")" ]
+	as "$OCI_IMAGE" -q load "$WORK/p.tar"
+}
+
+@test "where the kernel gives users no overlay the bundle becomes flat, and --overlay is an error that says why" {
+	printf '#include <errno.h>\n#include <stdarg.h>\n#include <sys/syscall.h>\n#include <dlfcn.h>\n
+		long syscall(long n, ...) { static long (*real)(long, ...); va_list v; long a[6]; va_start(v, n);
+		for (int i = 0; i < 6; i++) a[i] = va_arg(v, long);
+		va_end(v); if (n == SYS_fsopen) { errno = EPERM; return -1; }
+		if (!real) real = (long (*)(long, ...))dlsym(((void *)-1L), "syscall");
+		return real(n, a[0], a[1], a[2], a[3], a[4], a[5]); }\n' >"$WORK/nofs.c"
+	gcc -shared -fPIC -o "$WORK/nofs.so" "$WORK/nofs.c" -ldl
+	chmod 644 "$WORK/nofs.so"
+	as sh -c "LD_PRELOAD=$WORK/nofs.so ASAN_OPTIONS=verify_asan_link_order=0"' exec "$@"' sh "$OCI_IMAGE" -q unpack app:1 "$WORK/user/f" -- cat /www/index.html
+	[ -e "$WORK/user/f/rootfs/bin/busybox" ]
+	[ ! -e "$WORK/user/f/upper" ]
+	jq -e '.mounts[0].destination == "/proc"' "$WORK/user/f/config.json"
+	run as sh -c "LD_PRELOAD=$WORK/nofs.so ASAN_OPTIONS=verify_asan_link_order=0"' exec "$@"' sh "$OCI_IMAGE" -q unpack --overlay app:1 "$WORK/user/g"
+	echo "$output"
+	[ "$status" = 1 ]
+	[[ $output == *overlay* ]]
+	[ ! -e "$WORK/user/g" ]
+	as "$OCI_IMAGE" -q rm-bundle "$WORK/user/f"
+	run as "$OCI_IMAGE" -q unpack --overlay --no-config app:1 "$WORK/user/g"
+	[ "$status" = 1 ]
+	[[ $output == *--no-config* ]]
+}
+
+@test "what config.json mounts on / is the root: an overlay, a bind mount; read-only when asked" {
+	mkdir -p "$WORK/empty/rootfs" "$WORK/up" "$WORK/wk"
+	image unpack --flat app:1 "$WORK/lower" -- sh -c 'cat /www/index.html; stat -c %u:%g /data/seed; touch /made 2>/dev/null && echo made; ls /dev/null /proc/self/status'
+	cp "$WORK/lower/config.json" "$WORK/empty/plain.json"
+	for kind in overlay bind; do
+		case $kind in
+		overlay) mount="{\"destination\": \"/\", \"type\": \"overlay\", \"source\": \"o\", \"options\": [\"lowerdir=$WORK/lower/rootfs\", \"upperdir=$WORK/up\", \"workdir=$WORK/wk\"]}" ;;
+		bind) mount="{\"destination\": \"/\", \"type\": \"bind\", \"source\": \"$WORK/lower/rootfs\", \"options\": [\"rbind\"]}" ;;
+		esac
+		for readonly in true false; do
+			jq --argjson m "$mount" --argjson ro $readonly '.mounts |= [$m] + . | .root.readonly = $ro' "$WORK/empty/plain.json" >"$WORK/empty/config.json"
+			run "$OCI_RT" run -b "$WORK/empty" "image-root-$$" </dev/null
+			echo "$kind $readonly: $output"
+			[ "$status" = 0 ]
+			[[ $output == *hello*33:34* && $output == */dev/null*/proc/self/status* ]]
+			if [ $readonly = true ]; then [[ $output != *made* ]]; else [[ $output == *made* ]]; fi
+			# the directory below stays as it is
+			[ "$(ls "$WORK/empty/rootfs")" = "" ]
+		done
+	done
+	[ -e "$WORK/up/made" ]
+}
+
+@test "the store of a user is in his home" {
+	as env -u OCI_IMAGE_STORE "$OCI_IMAGE" -q load "$WORK/p.tar"
+	[ -e "$WORK/user/.local/share/oci-image/index.json" ]
+	as env -u OCI_IMAGE_STORE "$OCI_IMAGE" -q unpack app:1 "$WORK/user/home" -- cat /www/index.html
+	run as env -u OCI_IMAGE_STORE "$OCI_RT" --root "$WORK/user/run" run -b "$WORK/user/home" "image-home-$$" </dev/null
+	[ "$output" = hello ]
+	as env -u OCI_IMAGE_STORE "$OCI_IMAGE" -q rm-bundle "$WORK/user/home"
+	as env -u OCI_IMAGE_STORE XDG_DATA_HOME="$WORK/user/xdg" "$OCI_IMAGE" -q load "$WORK/p.tar"
+	[ -e "$WORK/user/xdg/oci-image/index.json" ]
+}
+
 @test "commit, export, verify, gc, removal by the same user" {
-	as "$OCI_IMAGE" -q unpack app:1 "$WORK/user/c"
-	as "$OCI_IMAGE" -q unpack app:1 "$WORK/user/d" -- sh -c 'echo new >/data/new; chown 5:6 /data/new; rm /www/index.html'
+	as "$OCI_IMAGE" -q unpack --flat app:1 "$WORK/user/c"
+	as "$OCI_IMAGE" -q unpack --flat app:1 "$WORK/user/d" -- sh -c 'echo new >/data/new; chown 5:6 /data/new; rm /www/index.html'
 	as "$OCI_RT" --root "$WORK/user/run" run -b "$WORK/user/d" "image-rootless-c-$$" </dev/null
 	as "$OCI_IMAGE" -q commit "$WORK/user/d" app:2
 	as "$OCI_IMAGE" -q verify app:2

@@ -134,8 +134,9 @@ resources() { config '.linux.resources += $r' --argjson r "$1"; }
 @test "memory, v1: swappiness, disableOOMKiller, useHierarchy" {
 	need_v1
 	need_controller memory
-	resources '{"memory": {"limit": 67108864, "swappiness": 17, "disableOOMKiller": true}}'
+	resources '{"memory": {"limit": 67108864, "swappiness": 17, "disableOOMKiller": true, "useHierarchy": true}}'
 	started
+	assert_value memory memory.use_hierarchy 1
 	assert_value memory memory.swappiness 17
 	value memory memory.oom_control | grep -qx 'oom_kill_disable 1'
 }
@@ -217,6 +218,23 @@ resources() { config '.linux.resources += $r' --argjson r "$1"; }
 	run rt run --bundle "$BUNDLE" "$ID" </dev/null
 	assert_fails realtime
 	assert_clean
+}
+
+@test "cpu, v1: a real-time budget is written, or an error that names it" {
+	need_v1
+	need_controller cpu
+	resources '{"cpu": {"realtimeRuntime": 5000, "realtimePeriod": 500000}}'
+	args /bin/sleep 600
+	run rtd create --bundle "$BUNDLE" "$ID"
+	if [ "$status" = 0 ]; then
+		assert_value cpu cpu.rt_runtime_us 5000
+		assert_value cpu cpu.rt_period_us 500000
+	else
+		# RT_GROUP_SCHED is not in the kernel, or the parent has no budget to give
+		[ ! -e /sys/fs/cgroup/cpu/cpu.rt_runtime_us ] || assert_eq "$(cat "/sys/fs/cgroup/cpu/cpu.rt_runtime_us")" 0
+		assert_fails realtime
+		assert_clean
+	fi
 }
 
 @test "cpuset: cpus and mems, and the program's affinity follows" {
@@ -306,6 +324,38 @@ resources() { config '.linux.resources += $r' --argjson r "$1"; }
 		"throttleWriteIOPSDevice": [{"major": $a, "minor": $b, "rate": 200}]}' --argjson a "${dev%:*}" --argjson b "${dev#*:}"
 	started
 	assert_value io io.max "$dev rbps=1048576 wbps=max riops=max wiops=200"
+	rt delete --force "$ID"
+	config '.linux.resources.blockIO = {"throttleWriteBpsDevice": [{"major": $a, "minor": $b, "rate": 2097152}],
+		"throttleReadIOPSDevice": [{"major": $a, "minor": $b, "rate": 100}]}' --argjson a "${dev%:*}" --argjson b "${dev#*:}"
+	started
+	assert_value io io.max "$dev rbps=max wbps=2097152 riops=100 wiops=max"
+}
+
+@test "io weight, v2: of the group and of a device, or an error that names it where no scheduler takes it" {
+	need_v2
+	need_controller io
+	local dev d
+	dev=$(cat /sys/block/*/dev | head -n 1)
+	resources '{"blockIO": {"weight": 300}}'
+	run rtd create --bundle "$BUNDLE" "$ID"
+	if [ "$status" = 0 ]; then
+		d=$(cgdir io)
+		if [ -e "$d/io.bfq.weight" ]; then assert_value io io.bfq.weight 'default 300'; else assert_value io io.weight 'default 2929'; fi
+		rt delete --force "$ID"
+	else
+		assert_fails weight
+		assert_at linux.resources.blockIO
+	fi
+	config '.linux.resources.blockIO = {"weightDevice": [{"major": $a, "minor": $b, "weight": 400}]}' --argjson a "${dev%:*}" --argjson b "${dev#*:}"
+	run rtd create --bundle "$BUNDLE" "$ID"
+	if [ "$status" = 0 ]; then
+		grep -qs "^$dev 400" "$(cgdir io)/io.bfq.weight" || grep -qs "^$dev " "$(cgdir io)/io.weight" || fail 'no weight of the device'
+		rt delete --force "$ID"
+	else
+		assert_fails
+		assert_at linux.resources.blockIO
+	fi
+	assert_clean
 }
 
 @test "hugetlb limits" {
@@ -316,6 +366,7 @@ resources() { config '.linux.resources += $r' --argjson r "$1"; }
 	resources '{"hugepageLimits": [{"pageSize": "2MB", "limit": 4194304}]}'
 	started
 	if cgroup_v2; then assert_value hugetlb hugetlb.2MB.max 4194304; else assert_value hugetlb hugetlb.2MB.limit_in_bytes 4194304; fi
+	if cgroup_v2; then assert_value hugetlb hugetlb.2MB.rsvd.max 4194304; else assert_value hugetlb hugetlb.2MB.rsvd.limit_in_bytes 4194304; fi
 }
 
 @test "a limit of a controller that is not there is an error that names it" {
@@ -348,6 +399,39 @@ resources() { config '.linux.resources += $r' --argjson r "$1"; }
 	assert_value memory memory.high "$((50000000 / 4096 * 4096))"
 }
 
+@test "unified: the controllers are enabled all the way down, and files that nobody here knows are written" {
+	need_v2
+	need_cgroupfs
+	need_controller memory
+	config '.linux.cgroupsPath = $p' --arg p "/$ID/a/b"
+	resources '{"unified": {"memory.oom.group": "1", "cgroup.max.depth": "3", "pids.max": "44"}}'
+	started
+	local d
+	d=$(cgdir memory "/$ID/a/b")
+	assert_eq "$(cat "$d/memory.oom.group")" 1
+	assert_eq "$(cat "$d/cgroup.max.depth")" 3
+	grep -qw memory "$d/../cgroup.subtree_control"
+	grep -qw memory "$d/../../cgroup.subtree_control"
+	rt delete --force "$ID"
+	find /sys/fs/cgroup -depth -type d \( -path "*/$ID" -o -path "*/$ID/*" \) -exec rmdir {} \;
+}
+
+@test "unified: a controller that is not there is an error that names the file, and leaves nothing" {
+	need_v2
+	local c f tried=
+	for c in cpuset:cpuset.cpus hugetlb:hugetlb.2MB.max rdma:rdma.max misc:misc.max dmem:dmem.max; do
+		f=${c#*:}
+		if grep -qw "${c%%:*}" /sys/fs/cgroup/cgroup.controllers; then continue; fi
+		config '.linux.resources.unified = {($f): "0"}' --arg f "$f"
+		run rt run --bundle "$BUNDLE" "$ID" </dev/null
+		assert_status 1
+		assert_fails "$f"
+		assert_clean
+		tried=1
+	done
+	[ -n "$tried" ] || skip 'this kernel has every controller'
+}
+
 @test "unified: wins over the converted value; an unknown file and a path are errors" {
 	need_v2
 	resources '{"pids": {"limit": 10}, "unified": {"pids.max": "44"}}'
@@ -377,8 +461,32 @@ resources() { config '.linux.resources += $r' --argjson r "$1"; }
 	mkdir "$d"
 	started
 	grep -qx "$(pid_of)" "$d/cgroup.procs"
+	mkdir "$d/inner"
 	rt delete --force "$ID"
-	[ ! -d "$d" ] || rmdir "$d"
+	[ -d "$d" ] || fail "$d, which was there before, is gone"
+	[ ! -e "$d/inner" ] || fail "what the container made is left"
+	rmdir "$d"
+}
+
+@test "a cgroup that is frozen already is an error that says so, and stays as it is" {
+	need_cgroupfs
+	local d file frozen
+	if cgroup_v2; then d=$(cgdir any) file=cgroup.freeze frozen=1; else
+		need_controller freezer
+		d=$(cgdir freezer) file=freezer.state frozen=FROZEN
+	fi
+	mkdir "$d"
+	echo "$frozen" >"$d/$file"
+	run rt create --bundle "$BUNDLE" "$ID" 3>&-
+	local rc=$status said=$output now
+	now=$(cat "$d/$file")
+	rmdir "$d"
+	status=$rc output=$said
+	assert_status 1
+	assert_fails 'is frozen'
+	assert_at linux.cgroupsPath
+	assert_eq "$now" "$frozen"
+	assert_clean
 }
 
 @test "two containers side by side do not see or touch each other's cgroup" {

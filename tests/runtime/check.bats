@@ -15,8 +15,9 @@ load helpers
 		| .hostname = 7 | .linux.resources.pids = {"limit": "many"}'
 	run rt check "$BUNDLE"
 	assert_status 1
-	local p
-	for p in process.cwd process.args 'linux.namespaces[5]' process.user.uid hostname linux.resources.pids.limit; do assert_has "$p"; done
+	local p last
+	last=$(jq '.linux.namespaces | length - 1' "$BUNDLE/config.json")
+	for p in process.cwd process.args "linux.namespaces[$last]" process.user.uid hostname linux.resources.pids.limit; do assert_has "$p"; done
 }
 
 @test "check --format json: an array of objects with path and message" {
@@ -67,6 +68,10 @@ load helpers
 	config '.teapot = {"a": [1, {"b": null}]} | .process.teapot = 1 | .linux.teapot = "x" | .windows = {"layerFolders": []}'
 	run rt check "$BUNDLE"
 	assert_status 0
+	refute_has teapot
+	inside_ok 'echo runs'
+	assert_output runs
+	[ ! -s "$T/log.json" ] || fail "in the log: $(cat "$T/log.json")"
 }
 
 @test "check: a duplicate key, a NUL, invalid UTF-8, a huge number" {

@@ -147,6 +147,16 @@ process_file() { jq ".process | .args = [\"/bin/true\"] | $1" "$BUNDLE/config.js
 	assert_line $'CapInh:\t0000000000000000'
 }
 
+@test "--cap is ambient too when it is in the container's inheritable set" {
+	config '.process.capabilities |= (.inheritable = ["CAP_NET_RAW","CAP_CHOWN"] | .permitted += ["CAP_CHOWN"]
+		| .bounding += ["CAP_CHOWN"] | .ambient = ["CAP_CHOWN"])'
+	started
+	run rt exec --cap CAP_NET_RAW --cap CAP_SYS_CHROOT "$ID" grep ^Cap /proc/self/status </dev/null
+	assert_status 0
+	assert_line $'CapInh:\t0000000000002001'
+	assert_line $'CapAmb:\t0000000000002001'
+}
+
 @test "--no-new-privs" {
 	config '.process.noNewPrivileges = false'
 	started
@@ -212,6 +222,32 @@ process_file() { jq ".process | .args = [\"/bin/true\"] | $1" "$BUNDLE/config.js
 	assert_line '0 '
 }
 
+@test "execCPUAffinity: initial holds until the process is in its cgroup, final from there on" {
+	need_command taskset
+	[ "$(taskset -c 0-4095 "$BUNDLE/rootfs/bin/probe" affinity)" != '0 ' ] || skip 'this machine has one CPU'
+	started
+	process_file '.args = ["/bin/probe", "affinity"] | .execCPUAffinity = {"initial": "1", "final": "0"}'
+	run rt exec --process "$T/process.json" "$ID" </dev/null
+	assert_output '0 '
+	# without final nothing is changed any more: from Linux 6.2 on the kernel keeps what was asked for
+	process_file '.args = ["/bin/probe", "affinity"] | .execCPUAffinity = {"initial": "1"}'
+	run rt exec --process "$T/process.json" "$ID" </dev/null
+	need_kernel 6.2 'a CPU mask that outlives a change of cgroup'
+	assert_output '1 '
+	# more CPUs than any kernel's mask was made for
+	process_file '.args = ["/bin/probe", "affinity"] | .execCPUAffinity = {"final": "0,2000-4000"}'
+	run rt exec --process "$T/process.json" "$ID" </dev/null
+	assert_output '0 '
+	# the container's own, when there is no file
+	rt delete --force "$ID"
+	config '.process.execCPUAffinity = {"final": "1"}'
+	started /bin/sh -c 'probe affinity; sleep 600'
+	eventually test -s "$T/stdout"
+	assert_eq "$(cat "$T/stdout")" "$(taskset -c 0-4095 "$BUNDLE/rootfs/bin/probe" affinity)" 'CPUs of the first process'
+	in_exec probe affinity
+	assert_output '1 '
+}
+
 @test "exec without a command is an error" {
 	started
 	run rt exec "$ID"
@@ -229,6 +265,19 @@ process_file() { jq ".process | .args = [\"/bin/true\"] | $1" "$BUNDLE/config.js
 		assert_match '/sub$'
 	fi
 	assert_status 0
+}
+
+@test "a container that handed its controllers down: exec goes where the first process is" {
+	need_v2
+	need_controller memory
+	all_caps
+	config '(.mounts[] | select(.type == "cgroup")).options -= ["ro"]'
+	started /bin/sh -c 'mkdir /sys/fs/cgroup/init && echo 1 >/sys/fs/cgroup/init/cgroup.procs &&
+		echo +memory >/sys/fs/cgroup/cgroup.subtree_control && echo done; sleep 600'
+	eventually grep -q done "$T/stdout"
+	in_exec cat /proc/self/cgroup
+	assert_status 0
+	assert_output 0::/init
 }
 
 @test "--cgroup that is not there, or leads out, is an error" {

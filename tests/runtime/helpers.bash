@@ -283,7 +283,7 @@ need_controller() {
 	if cgroup_v2; then
 		grep -qw -- "$1" /sys/fs/cgroup/cgroup.controllers || skip "controller $1 is not in cgroup.controllers"
 	else
-		[ -d "/sys/fs/cgroup/$1" ] || skip "controller $1 is not mounted"
+		mountpoint -q "/sys/fs/cgroup/$1" || skip "controller $1 is not mounted"
 	fi
 }
 

@@ -58,7 +58,23 @@ lacks_option() { [[ ",$(options_at "$1")," != *",$2,"* ]] || fail "$1 has $2: $(
 		relatime relatime
 		nosymfollow nosymfollow
 		defaults rw
+		nostrictatime relatime
+		atime relatime
 	END
+	# not relatime, which is the kernel's default, but every access
+	bundle m-norelatime
+	add_mount /data tmpfs tmpfs norelatime
+	mountinfo
+	lacks_option /data relatime
+}
+
+@test "remount changes the flags of what is mounted there, and mounts nothing more" {
+	add_mount /data tmpfs tmpfs nosuid
+	add_mount /data none none remount ro noexec
+	mountinfo
+	assert_eq "$(awk '$5 == "/data"' <<<"$output" | wc -l)" 1 'mounts on /data'
+	has_option /data ro
+	has_option /data noexec
 }
 
 @test "positive options undo earlier negative ones, in order" {
@@ -86,10 +102,15 @@ lacks_option() { [[ ",$(options_at "$1")," != *",$2,"* ]] || fail "$1 has $2: $(
 	add_mount /a tmpfs tmpfs sync dirsync
 	add_mount /b tmpfs tmpfs sync async
 	add_mount /c tmpfs tmpfs iversion noiversion lazytime nolazytime silent loud mand nomand
+	add_mount /d tmpfs tmpfs dirsync
+	add_mount /e tmpfs tmpfs lazytime
 	mountinfo
-	[[ $(mount_at /a) == *' - tmpfs tmpfs '*sync* ]] || fail "$(mount_at /a)"
-	[[ $(mount_at /b) != *sync* ]] || fail "$(mount_at /b)"
-	[[ $(mount_at /c) == *' - tmpfs tmpfs '* ]] || fail "$(mount_at /c)"
+	super() { mount_at "$1" | sed 's/.* - tmpfs tmpfs /,/; s/$/,/'; }
+	[[ $(super /a) == *,sync,* && $(super /a) == *,dirsync,* ]] || fail "$(mount_at /a)"
+	[[ $(super /b) == ,* && $(super /b) != *sync* ]] || fail "$(mount_at /b)"
+	[[ $(super /c) == ,* && $(super /c) != *time* ]] || fail "$(mount_at /c)"
+	[[ $(super /d) == *,dirsync,* && $(super /d) != *,sync,* ]] || fail "$(mount_at /d)"
+	[[ $(super /e) == *,lazytime,* ]] || fail "$(mount_at /e)"
 }
 
 @test "data options reach the filesystem" {
@@ -154,6 +175,55 @@ lacks_option() { [[ ",$(options_at "$1")," != *",$2,"* ]] || fail "$1 has $2: $(
 	assert_status 0
 	assert_output "--
 deep"
+}
+
+@test "the type of a bind mount means nothing, whatever it is" {
+	local type
+	mkdir "$T/src"
+	touch "$T/src/here"
+	for type in tmpfs proc teapotfs ''; do
+		bundle "t-$type"
+		add_mount /dir "$type" "$T/src" bind
+		if [ -z "$type" ]; then config 'del(.mounts[-1].type)'; fi
+		inside_ok 'ls /dir'
+		assert_output here
+	done
+}
+
+@test "copy-symlink, src-nofollow, dest-nofollow: crun's options" {
+	mkdir "$T/src" "$BUNDLE/rootfs/there"
+	echo pointed to >"$T/src/file"
+	ln -s file "$T/src/link"
+	ln -s there "$BUNDLE/rootfs/at"
+	# the link itself is made in the container
+	add_mount /copied none "$T/src/link" bind copy-symlink
+	# what is no link is mounted as ever
+	add_mount /plain none "$T/src/file" bind copy-symlink
+	inside_ok 'readlink /copied; cat /plain; cat /proc/self/mountinfo'
+	assert_line file
+	assert_line 'pointed to'
+	assert_eq "$(mount_at /copied)" '' 'a mount on the copied link'
+	# the link is mounted, not what it points to
+	bundle src
+	touch "$BUNDLE/rootfs/onto"
+	ln -s /nowhere/at/all "$T/src/dangling"
+	add_mount /onto none "$T/src/dangling" bind src-nofollow dest-nofollow
+	inside 'readlink /onto'
+	if [ "$status" = 0 ]; then assert_output /nowhere/at/all; else assert_at 'mounts[7]'; fi
+	# the mount lies on the link, and not on what it points to
+	bundle dest
+	mkdir "$BUNDLE/rootfs/there"
+	ln -s there "$BUNDLE/rootfs/at"
+	ln -s x "$T/src/other"
+	add_mount /at none "$T/src/other" bind src-nofollow dest-nofollow
+	inside 'readlink /at; ls -A /there; cat /proc/self/mountinfo'
+	if [ "$status" = 0 ]; then
+		assert_line x
+		assert_eq "$(mount_at /there)" '' 'a mount where the link leads'
+	else
+		assert_at 'mounts[7]'
+	fi
+	assert_clean
 }
 
 @test "ro with rbind leaves the mounts below writable, rro does not" {
@@ -262,6 +332,9 @@ deep"
 	add_mount data tmpfs tmpfs
 	mountinfo
 	assert_match ' /data .* - tmpfs tmpfs'
+	run rt check "$BUNDLE"
+	assert_status 0
+	assert_match 'warning: .*mounts\[7\]\.destination'
 }
 
 @test "an error names the mount's index, destination and source" {
@@ -311,6 +384,10 @@ deep"
 	inside_ok 'stat -c "%u %g" /data/f; cat /proc/self/mountinfo'
 	assert_line '1005 2006'
 	[[ $(mount_at /data) == *idmapped* ]] || fail "$(mount_at /data)"
+	# the mappings alone mean it too
+	config '.mounts[-1].options = ["bind"]'
+	inside_ok 'stat -c "%u %g" /data/f'
+	assert_output '1005 2006'
 }
 
 @test "idmap reaches the mounts below only with ridmap" {
@@ -342,6 +419,23 @@ deep"
 		"uidMappings": [{"containerID": 0, "hostID": 1000, "size": 100}]}]'
 	run rt run --bundle "$BUNDLE" "$ID" </dev/null
 	assert_fails 'mounts[7]'
+}
+
+@test "a read-only bind of a mount with flags that a user namespace may not take away" {
+	mkdir "$T/src"
+	mount -t tmpfs -o nosuid,nodev,noexec,noatime locked "$T/src"
+	touch "$T/src/here"
+	config '.linux.namespaces += [{"type": "user"}] | .linux.uidMappings = [{"containerID": 0, "hostID": 100000, "size": 65536}] |
+		.linux.gidMappings = .linux.uidMappings | .mounts |= map(select(.type != "cgroup"))'
+	chmod 755 "$T" "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR/test" 2>/dev/null || true
+	chown -hR 100000:100000 "$BUNDLE/rootfs"
+	add_mount /d none "$T/src" bind ro
+	inside 'ls /d; cat /proc/self/mountinfo'
+	umount "$T/src"
+	assert_status 0
+	assert_line here
+	local o
+	for o in ro nosuid nodev noexec noatime; do has_option /d "$o"; done
 }
 
 # ------------------------------------------------------------------ the root
@@ -406,7 +500,22 @@ deep"
 		*) [[ $(mount_at /) != *' shared:'* ]] || fail "$(mount_at /)" ;;
 		esac
 	done
-	config '.linux.rootfsPropagation = "teapot"'
+	# of a shared mount of the host's: slave still hears of it, private does not
+	mkdir "$T/mnt"
+	mount --bind "$BUNDLE/rootfs" "$T/mnt"
+	mount --make-private "$T/mnt"
+	mount --make-shared "$T/mnt"
+	config '.root.path = $p' --arg p "$T/mnt"
+	local -A seen=()
+	for p in slave private rslave rprivate; do
+		config '.linux.rootfsPropagation = $p' --arg p "$p"
+		inside 'cat /proc/self/mountinfo'
+		seen[$p]=$(mount_at /)
+	done
+	umount "$T/mnt"
+	for p in slave rslave; do [[ ${seen[$p]} == *' master:'* ]] || fail "$p: ${seen[$p]}"; done
+	for p in private rprivate; do [[ -n ${seen[$p]} && ${seen[$p]} != *' master:'* ]] || fail "$p: ${seen[$p]}"; done
+	config '.root.path = "rootfs" | .linux.rootfsPropagation = "teapot"'
 	run rt run --bundle "$BUNDLE" "$ID" </dev/null
 	assert_fails teapot
 }
@@ -443,6 +552,9 @@ deep"
 	refute_line secret
 	assert_line 'character special file 1:3'
 	assert_has 'Read-only file system'
+	# one filesystem for all of them
+	mountinfo
+	assert_eq "$(mount_at /hidden | cut -d' ' -f3)" "$(mount_at /sys/firmware | cut -d' ' -f3)" 'device of the masks'
 	[ ! -e "$BUNDLE/rootfs/does" ]
 }
 

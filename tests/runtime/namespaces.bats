@@ -192,6 +192,22 @@ user_namespace() {
  2000 101000 10'
 }
 
+@test "many mappings; more than the kernel takes are an error that says how many" {
+	user_namespace
+	config '.linux.uidMappings = [range(340) | {"containerID": ., "hostID": (2 * . + 1), "size": 1}] | .process.args = ["cat", "/proc/self/uid_map"]'
+	chown -hR 1:1 "$BUNDLE/rootfs"
+	config '.linux.gidMappings = .linux.uidMappings'
+	run rt run --bundle "$BUNDLE" "$ID" </dev/null
+	assert_status 0
+	assert_eq "${#lines[@]}" 340 'number of mappings'
+	config '.linux.uidMappings = [range(341) | {"containerID": ., "hostID": (2 * . + 1), "size": 1}]'
+	run rt run --bundle "$BUNDLE" "$ID" </dev/null
+	assert_status 1
+	assert_at linux.uidMappings
+	assert_has 340
+	assert_clean
+}
+
 @test "from outside the process runs as the mapped user" {
 	user_namespace
 	config '.process.user = {"uid": 1000, "gid": 50}'

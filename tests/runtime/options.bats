@@ -24,6 +24,33 @@ load helpers
 	find "$ROOT" -mindepth 1 -perm /o+w ! -type s ! -type l | (refute grep .)
 }
 
+@test "without --root: /run/oci-rt for root" {
+	need_command unshare
+	[ "$(id -u)" = 0 ] || skip 'needs root'
+	# its own /run, so that nobody's containers are met
+	run unshare --mount --propagation private bash -c 'mount -t tmpfs none /run && cd "$2" && "$1" create --bundle "$2" "$3" </dev/null >/dev/null &&
+		ls -d "/run/oci-rt/$3" && "$1" delete --force "$3" && ls -A /run/oci-rt; rmdir /run/oci-rt/.cache 2>/dev/null; stat -c %a /run/oci-rt' \
+		- "$OCI_RT" "$BUNDLE" "$ID" 3>&-
+	assert_status 0
+	assert_line "/run/oci-rt/$ID"
+	assert_line 700
+}
+
+@test "--rootless in every spelling; --criu is taken, with a warning" {
+	local o
+	for o in --rootless --rootless=true --rootless=false --rootless=auto; do
+		run "$OCI_RT" --root "$ROOT" "$o" list -q
+		assert_status 0
+		assert_output ''
+	done
+	run "$OCI_RT" --root "$ROOT" --rootless=perhaps list -q
+	assert_fails perhaps
+	rt --criu /no/such/criu list -q
+	assert_warned --criu
+	run rt --criu=/no/such/criu list -q
+	assert_status 0
+}
+
 @test "options may precede or follow the id" {
 	rtd create "$ID" --bundle "$BUNDLE"
 	rt delete "$ID" --force

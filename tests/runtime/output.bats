@@ -39,7 +39,7 @@ load helpers
 	run rt state "$ID"
 	assert_status 0
 	jq -e --arg id "$ID" --arg b "$BUNDLE" '
-		(.ociVersion | test("^1\\.[0-9]+\\.[0-9]+")) and .id == $id and .status == "created" and
+		.ociVersion == "1.2.0" and .id == $id and .status == "created" and
 		(.pid | type == "number" and . > 1) and .bundle == $b and .rootfs == $b + "/rootfs" and
 		.annotations == {"org.example.key": "some value", "empty": ""} and
 		(.owner | type == "string")' <<<"$output"
@@ -318,6 +318,25 @@ ps_shows() { [ "$(rt ps --format json "$ID" | jq length)" = "$1" ]; }
 	run --separate-stderr rt --debug run --bundle "$BUNDLE" "$ID" </dev/null
 	assert_status 0
 	assert_eq "$output" hello
+}
+
+@test "--log-level: error leaves warnings out, debug tells more" {
+	config '.process.capabilities.bounding += ["CAP_TEAPOT"] |
+		.linux.seccomp = {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["teapot", "mkdir"], "action": "SCMP_ACT_ERRNO"}]}'
+	args /bin/true
+	local level
+	for level in error warning info debug; do
+		rm -rf "$ROOT/.cache"
+		"$OCI_RT" --root "$ROOT" --log "$T/log-$level" --log-format json --log-level "$level" run --bundle "$BUNDLE" "$ID" </dev/null
+	done
+	rm -rf "$ROOT/.cache"
+	"$OCI_RT" --root "$ROOT" --log "$T/log-flag" --log-format json --debug run --bundle "$BUNDLE" "$ID" </dev/null
+	[ ! -s "$T/log-error" ] || fail "$(cat "$T/log-error")"
+	jq -es 'length == 1 and .[0].level == "warning"' "$T/log-warning"
+	jq -es 'map(.level) | index("debug") != null and index("warning") != null' "$T/log-debug"
+	jq -es 'map(.level) | index("debug") != null' "$T/log-flag"
+	run "$OCI_RT" --root "$ROOT" --log-level chatty list
+	assert_fails chatty
 }
 
 @test "--log file is appended to, never truncated" {

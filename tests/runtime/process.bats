@@ -335,6 +335,19 @@ cap_mask() {
 	grep -q CAP_SYS_RESOURCE "$T/log.json" || fail "no warning: $(cat "$T/log.json")"
 }
 
+@test "a capability that its own sets do not allow is a warning, the others are set" {
+	config '.process.capabilities = {"bounding": ["CAP_CHOWN","CAP_KILL"], "permitted": ["CAP_CHOWN","CAP_KILL"],
+		"effective": ["CAP_KILL","CAP_NET_RAW"], "inheritable": ["CAP_KILL"], "ambient": ["CAP_KILL","CAP_CHOWN"]}
+		| .process.user = {"uid": 1000, "gid": 1000}'
+	args /bin/grep ^Cap /proc/self/status
+	run --separate-stderr rt run --bundle "$BUNDLE" "$ID" </dev/null
+	assert_status 0
+	assert_line "$(printf 'CapAmb:\t%s' "$(cap_mask KILL)")"
+	grep -q "can't raise ambient capability CAP_CHOWN: " "$T/log.json" || fail "no warning: $(cat "$T/log.json")"
+	grep -q 'capabilities.effective.*CAP_NET_RAW' "$T/log.json" || fail "no warning: $(cat "$T/log.json")"
+	! grep -q 'CAP_KILL' "$T/log.json" || fail "a warning of what was set: $(cat "$T/log.json")"
+}
+
 @test "noNewPrivileges" {
 	inside_ok 'grep NoNewPrivs /proc/self/status'
 	assert_match '1$'
@@ -376,6 +389,51 @@ cap_mask() {
 	config '.process.scheduler = {"policy": "SCHED_IDLE"}'
 	run rt run --bundle "$BUNDLE" "$ID" </dev/null
 	assert_has 'policy=5 '
+}
+
+@test "scheduler: SCHED_DEADLINE with its three times, or refused by name" {
+	need_cap SYS_NICE 23
+	config '.process.scheduler = {"policy": "SCHED_DEADLINE", "runtime": 1000000, "deadline": 10000000, "period": 20000000}'
+	inside '/bin/probe scheduler'
+	# a budget that is used up, or RT_GROUP_SCHED
+	if [ "$status" != 0 ]; then
+		assert_fails
+		assert_at process.scheduler
+		refute chrt -d --sched-runtime 1000000 --sched-deadline 10000000 --sched-period 20000000 0 true
+	else
+		assert_has 'policy=6 '
+	fi
+	assert_clean
+}
+
+@test "scheduler: SCHED_RR, and every flag of the specification is known" {
+	config '.process.scheduler = {"policy": "SCHED_OTHER", "flags": ["SCHED_FLAG_RESET_ON_FORK", "SCHED_FLAG_RECLAIM", "SCHED_FLAG_DL_OVERRUN",
+		"SCHED_FLAG_KEEP_POLICY", "SCHED_FLAG_KEEP_PARAMS", "SCHED_FLAG_UTIL_CLAMP_MIN", "SCHED_FLAG_UTIL_CLAMP_MAX"]}'
+	run rt check "$BUNDLE"
+	assert_status 0
+	need_cap SYS_NICE 23
+	chrt -r 1 true 2>/dev/null || skip 'real-time scheduling is refused in this cgroup'
+	config '.process.scheduler = {"policy": "SCHED_RR", "priority": 3}'
+	inside '/bin/probe scheduler'
+	if [ "$status" != 0 ]; then
+		assert_fails scheduler
+		[ -e /sys/fs/cgroup/cpu/cpu.rt_runtime_us ] || fail 'refused without a reason of the kernel'
+	else
+		assert_has 'policy=2 nice=0 priority=3 '
+	fi
+}
+
+@test "a caller that is pinned to a CPU: the program has every CPU of its cgroup, and so has exec" {
+	need_command taskset
+	local all
+	all=$(taskset -c 0-4095 "$BUNDLE/rootfs/bin/probe" affinity)
+	[ "$all" != '0 ' ] || skip 'this machine has one CPU'
+	args /bin/sh -c 'probe affinity; sleep 600'
+	taskset -c 0 "$OCI_RT" --root "$ROOT" run --detach --bundle "$BUNDLE" "$ID" </dev/null >"$T/stdout" 2>&1 3>&-
+	eventually test -s "$T/stdout"
+	assert_eq "$(cat "$T/stdout")" "$all" 'CPUs of the program'
+	run taskset -c 0 "$OCI_RT" --root "$ROOT" exec "$ID" probe affinity </dev/null
+	assert_output "$all"
 }
 
 @test "scheduler: an unknown policy and an unknown flag are errors" {
@@ -421,9 +479,27 @@ cap_mask() {
 
 @test "memoryPolicy" {
 	if ! "$BUNDLE/rootfs/bin/probe" mempolicy | grep -q mode; then skip 'the kernel has no NUMA memory policies'; fi
-	config '.linux.memoryPolicy = {"mode": "MPOL_BIND", "nodes": "0"}'
-	inside_ok 'probe mempolicy'
-	assert_output 'mode=2 nodes=1'
+	local mode nodes want
+	while read -r mode nodes want; do
+		config '.linux.memoryPolicy = {"mode": $m} + if $n == "-" then {} else {"nodes": ($n | ltrimstr("-"))} end' \
+			--arg m "$mode" --arg n "${nodes/empty/}"
+		inside_ok 'probe mempolicy'
+		assert_output "$want" || fail "$mode $nodes"
+	done <<-'END'
+		MPOL_DEFAULT - mode=0 nodes=0
+		MPOL_DEFAULT empty mode=0 nodes=0
+		MPOL_PREFERRED 0 mode=1 nodes=1
+		MPOL_BIND 0 mode=2 nodes=1
+		MPOL_INTERLEAVE 0 mode=3 nodes=1
+		MPOL_LOCAL - mode=4 nodes=0
+		MPOL_PREFERRED_MANY 0 mode=5 nodes=1
+		MPOL_WEIGHTED_INTERLEAVE 0 mode=6 nodes=1
+	END
+	config '.linux.memoryPolicy = {"mode": "MPOL_BIND", "nodes": "0", "flags": ["MPOL_F_STATIC_NODES"]}'
+	started /bin/sleep 600
+	in_exec probe mempolicy
+	assert_output 'mode=32770 nodes=1'
+	rt delete --force "$ID"
 	config '.linux.memoryPolicy = {"mode": "MPOL_TEAPOT", "nodes": "0"}'
 	run rt run --bundle "$BUNDLE" "$ID" </dev/null
 	assert_fails MPOL_TEAPOT

@@ -97,6 +97,19 @@ ranges='.linux.uidMappings = [{containerID: 0, hostID: 1000, size: 1}, {containe
 	assert_match '^ *1 +300000 +1000$'
 }
 
+@test "additional groups that a single mapping cannot give are an error that names them" {
+	home
+	config '.process.user.additionalGids = [5]'
+	args id
+	run urt run --bundle "$BUNDLE" c </dev/null
+	assert_status 1
+	assert_has 'additionalGids[0]'
+	# mapped, but setgroups(2) is denied to whoever maps only himself: refused by name or left out with a warning
+	config '.process.user.additionalGids = [0]'
+	run urt run --bundle "$BUNDLE" c </dev/null
+	if [ "$status" = 0 ]; then assert_has additionalGids; else assert_has roups; fi
+}
+
 @test "a missing range is an error that names it and the file" {
 	home
 	config "$ranges"

@@ -293,6 +293,30 @@ print(base64.b64encode(b"".join(struct.pack("=HBBI", *[int(n, 0) for n in i.spli
 	refute grep -q SPEC_ALLOW "$T/calls"
 }
 
+@test "flags: TSYNC, LOG, SPEC_ALLOW and WAIT_KILLABLE_RECV reach the kernel" {
+	need_command strace
+	receiver hold
+	touch "$T/hold/release"
+	seccomp SCMP_ACT_ALLOW '{"names":["mkdir"],"action":"SCMP_ACT_NOTIFY"}'
+	config '.linux.seccomp.listenerPath = $p' --arg p "$T/hold.sock"
+	args /bin/true
+	traced() { ASAN_OPTIONS=${ASAN_OPTIONS:-}:detect_leaks=0 strace -qq -f -X raw -e trace=seccomp -e signal=none -o "$T/calls" "$OCI_RT" --root "$ROOT" run --bundle "$BUNDLE" "$ID" </dev/null; }
+	local flag bit bits
+	while read -r flag bit; do
+		config '.linux.seccomp.flags = [$f]' --arg f "$flag"
+		traced
+		# libseccomp's look at what the kernel can do has no filter
+		sed -n 's/.*seccomp(0x1, \(0x[0-9a-f]*\), {.*/\1/p' "$T/calls" >"$T/values"
+		[ -s "$T/values" ] || fail "$(cat "$T/calls")"
+		while read -r bits; do (((bits & bit) == bit)) || fail "$flag is not in $bits"; done <"$T/values"
+	done <<-'END'
+		SECCOMP_FILTER_FLAG_TSYNC 0x1
+		SECCOMP_FILTER_FLAG_LOG 0x2
+		SECCOMP_FILTER_FLAG_SPEC_ALLOW 0x4
+		SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV 0x20
+	END
+}
+
 @test "errors: unknown action, unknown operator, unknown architecture, errnoRet that cannot be carried" {
 	seccomp SCMP_ACT_TEAPOT
 	run rt run --bundle "$BUNDLE" "$ID" </dev/null

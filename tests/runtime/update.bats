@@ -43,6 +43,41 @@ cpu_period() { if cgroup_v2; then cut -d' ' -f2 <"$(cgdir cpu)/cpu.max"; else va
 	if cgroup_v2; then assert_eq "$(value memory memory.swap.max)" 0; fi
 }
 
+@test "every flag: reservation, burst, idle, real time, weight, and the deprecated ones" {
+	local f
+	rt update --memory-reservation 33554432 "$ID"
+	if cgroup_v2; then assert_eq "$(value memory memory.low)" 33554432; else assert_eq "$(value memory memory.soft_limit_in_bytes)" 33554432; fi
+	if cgroup_v2; then f=cpu.max.burst; else f=cpu.cfs_burst_us; fi
+	if [ -e "$(cgdir cpu)/$f" ]; then
+		rt update --cpu-burst 20000 "$ID"
+		assert_eq "$(value cpu "$f")" 20000
+	fi
+	if [ -e "$(cgdir cpu)/cpu.idle" ]; then
+		rt update --cpu-idle 1 "$ID"
+		assert_eq "$(value cpu cpu.idle)" 1
+		rt update --cpu-idle 0 "$ID"
+		assert_eq "$(value cpu cpu.idle)" 0
+	fi
+	# written, or refused by name, and then nothing is changed
+	for f in '--cpu-rt-runtime 4000' '--cpu-rt-period 900000' '--blkio-weight 300'; do
+		# shellcheck disable=SC2086
+		run rt update $f --pids-limit 41 "$ID"
+		if [ "$status" = 0 ]; then
+			assert_eq "$(value pids pids.max)" 41
+			rt update --pids-limit 100 "$ID"
+		else
+			assert_fails
+			[[ $(last_error .path) == linux.resources.* ]] || fail "$f: the error's path is $(last_error .path)"
+			assert_eq "$(value pids pids.max)" 100
+		fi
+	done
+	run rt update --kernel-memory-tcp 50331648 "$ID"
+	assert_status 0
+	assert_warned kernel
+	run rt update --mem-bw-schema MB:0=50 "$ID"
+	assert_fails mem-bw-schema
+}
+
 @test "--cpu-share" {
 	rt update --cpu-share 1024 "$ID"
 	if cgroup_v2; then assert_eq "$(value cpu cpu.weight)" 100; else assert_eq "$(value cpu cpu.shares)" 1024; fi

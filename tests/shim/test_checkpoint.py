@@ -45,7 +45,7 @@ def test_options_reach_criu(env):
     assert [r["opts"].get(str(n)) for n in (3, 5, 6, 7, 8)].count([1]) >= 4, r
     assert r["opts"]["34"] == [5] and r["opts"]["38"] == [0x40000000], r
     assert c.state("c1")["status"] == RUNNING
-    assert not os.path.exists(b.bundle + "/work/criu-work"), "criu's working directory goes"
+    assert not os.path.exists(os.path.join(b.bundle, "work/criu-work")), "criu's working directory goes"
 
 
 def test_exit(env):
@@ -62,7 +62,7 @@ def test_image_path_and_work_path(env):
     b, c = running(env, ["sleep", "1000"], fake(env, "ok"))
     checkpoint(c, "c1", env.dir + "/ignored", (8, env.dir + "/image"), (9, env.dir + "/work"))
     assert os.path.isdir(env.dir + "/image") and not os.path.exists(env.dir + "/ignored")
-    assert os.path.exists(env.dir + "/work/dump.log"), "a directory that was asked for stays"
+    assert os.path.exists(os.path.join(env.dir, "work/dump.log")), "a directory that was asked for stays"
 
 
 def test_failure(env):

@@ -332,9 +332,41 @@ def test_stats(env):
         assert one(sub(sub(m, 3), 1), 1) > 1000000, "cpu total"
         assert one(sub(sub(m, 4), 33), 2) > 100000, "memory usage"
         assert one(sub(m, 4), 16) > 0, "hierarchical limit"
+        # counted the moment the loop ended: the container sleeps
+        group = dict(x.split(":")[1:3] for x in open("/proc/%d/cgroup" % c.state("c1")["pid"])
+                     if x.split(":")[1] == "blkio")["blkio"].strip()
+        for field, name in ((1, "io_service_bytes"), (2, "io_serviced")):
+            lines = [x.split() for x in open("/sys/fs/cgroup/blkio%s/blkio.throttle.%s_recursive" % (group, name))]
+            lines = [[x[1], *map(int, x[0].split(":")), int(x[2])] for x in lines if len(x) == 3]
+            entries = [dec(e) for e in sub(m, 5).get(field, [])]
+            assert [[text(e, 1), one(e, 3), one(e, 4), one(e, 5)] for e in entries] == lines, name
     c.kill("c1")
     c.wait_exit("c1")
     c.delete("c1")
+
+
+def test_missing_runtime(env):
+    """a runtime that is not there: the words that Docker and containerd's clients look for"""
+    b, c = env.shim("c1", ["true"])
+    e = raises(2, c.create, b, options=options_any(binary="no-such-runtime"))
+    assert '"no-such-runtime": executable file not found in $PATH' in e.message, e.message
+
+
+def test_private_memory(env):
+    """the server of a container that has had execs has little memory of its own"""
+    if "asan" in os.popen("ldd " + SHIM).read():
+        return
+    b, c = env.shim("c1", ["sleep", "1000"])
+    c.create(b)
+    c.start("c1")
+    for i in range(3):
+        c.exec("c1", "e%d" % i, ["true"])
+        c.start("c1", "e%d" % i)
+        c.wait_exit("c1", "e%d" % i)
+        c.delete("c1", "e%d" % i)
+    # measured: 116 KiB; a shared C library has more, other processors' string functions none
+    wait_until(lambda: memory(list(env.pids)[0])["Anonymous"] <= 200, what="memory given back: %s" %
+               memory(list(env.pids)[0]))
 
 
 def test_oom_event_before_exit(env):

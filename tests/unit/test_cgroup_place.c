@@ -312,12 +312,13 @@ static void bad_records(void **state)
 
 static void undo_arguments(void **state)
 {
-	static const char *const bad[] = { "relative", "/etc/../sys", "/sys/fs/cgroup/x/", "/tmp/oci-rt-not-a-cgroup", "" };
+	static const char *const bad[] = { "relative", "/etc/../sys", "/sys/fs/cgroup/x/", "/sys/fs/cgroup/x///", "//", "/tmp/oci-rt-not-a-cgroup", "" };
 	struct place p;
 
 	(void)state;
 	assert_int_equal(place(&p, v2_mounts, NULL, (struct cgroup_request){ .cgroups_path = "/a/b/c" }), 0);
-	assert_string_equal(cgroup_undo_arg(p.cg, 0), "/sys/fs/cgroup/a/b/c");
+	/* all of it was there: it stays */
+	assert_string_equal(cgroup_undo_arg(p.cg, 0), "/sys/fs/cgroup/a/b/c//");
 	p.cg->h[0].missing = 4;
 	assert_string_equal(cgroup_undo_arg(p.cg, 0), "/sys/fs/cgroup/a/b//c");
 	p.cg->h[0].missing = 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Theory of operation: challenges, base64, hosts and URLs, and the small grammars of unpack's options. */
+/* Theory of operation: challenges, hosts and URLs, and the small grammars of unpack's options. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -33,20 +33,6 @@ static void test_challenges(void **state)
 	assert_int_equal(challenge_parse(&a, "realm=\"x\"", c, 4), 0);
 	assert_int_equal(challenge_parse(&a, "Bearer realm=\"unterminated", c, 4), 1);
 	assert_int_equal(challenge_parse(&a, "A, B, C, D, E", c, 4), 4);
-	arena_free(&a);
-}
-
-static void test_base64(void **state)
-{
-	static const char *const plain[] = { "", "f", "fo", "foo", "foob", "user:pass word" };
-	struct arena a = ARENA_INIT;
-	size_t n;
-
-	(void)state;
-	for (size_t i = 0; i < sizeof plain / sizeof plain[0]; i++)
-		assert_string_equal(base64_decode(&a, base64_encode(&a, plain[i], strlen(plain[i])), &n), plain[i]);
-	assert_string_equal(base64_encode(&a, "foob", 4), "Zm9vYg==");
-	assert_null(base64_decode(&a, "*", &n));
 	arena_free(&a);
 }
 
@@ -121,7 +107,7 @@ static void test_options(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_challenges), cmocka_unit_test(test_base64), cmocka_unit_test(test_hosts),
+		cmocka_unit_test(test_challenges), cmocka_unit_test(test_hosts),
 		cmocka_unit_test(test_urls), cmocka_unit_test(test_options),
 	};
 

@@ -8,7 +8,7 @@
 # runs everything, and most of it once more with the systemd driver.
 #
 # A guest is a line of GUESTS: its name, options for vmtest.sh, variables, then the files of
-# tests/runtime (or ROOM/FILE of another one).
+# tests/runtime (or ROOM/FILE of another one), or ENGINE@VARIANT of tests/engines.
 set -uo pipefail
 cd "$(dirname "$0")" || exit 1
 here=$PWD
@@ -28,6 +28,11 @@ LONG_GUESTS=(
 	'selinux   | --lsm selinux  | | selinux exec mounts'
 	'enforcing | --lsm selinux --enforcing | | selinux-enforcing'
 	'apparmor  | --lsm apparmor | | apparmor exec'
+	'podman    | --engines --mem 3072 --timeout 5400 | OCI_RT_TEST_LONG=1 | podman@systemd podman@cgroupfs'
+	'rootless  | --engines --mem 3072 --timeout 5400 | OCI_RT_TEST_LONG=1 | podman@rootless-systemd podman@rootless-cgroupfs'
+	'docker    | --engines --mem 3072 --timeout 5400 | OCI_RT_TEST_LONG=1 | docker@systemd'
+	'podman-selinux  | --engines --mem 3072 --timeout 3600 --lsm selinux --enforcing | | podman@systemd-selinux'
+	'podman-apparmor | --engines --mem 3072 --timeout 3600 --lsm apparmor | | podman@systemd-apparmor'
 	# a kernel with checkpoint/restore, emulated: ten minutes or more
 	'checkpoint | --backend tcg --timeout 2400 | | checkpoint'
 )
@@ -63,9 +68,10 @@ fi
 W=$(mktemp -d "${TMPDIR:-/tmp}/oci-rt-vm.XXXXXX")
 trap 'rm -rf "$W"' EXIT
 mkdir -p "$W/src/tests"
-cp -a ../lib ../runtime ../conformance "$W/src/tests/"
+cp -a ../lib ../runtime ../conformance ../engines "$W/src/tests/"
 cp "$here/guest.sh" "$W/src/"
 cp "$OCI_RT" "$W/src/oci-rt"
+cp "$OCI_BUILD/containerd-shim-oci-rt-v2" "$W/src/" 2>/dev/null || true
 cp "${OCI_PROBE:-$OCI_BUILD/tests/probe}" "$W/src/probe" 2>/dev/null ||
 	"${CC:-cc}" -static -O1 -o "$W/src/probe" ../lib/probe.c || exit 1
 
