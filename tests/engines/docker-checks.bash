@@ -433,6 +433,8 @@ cgroup_parent() {
 	docker rm -f aa
 	# other containers of the machine may go while find looks
 	equal 'left behind' "$({ find /sys/fs/cgroup -path "*/$TAG/below/*" -type d 2>/dev/null || true; } | wc -l)" 0
+	# the parent itself is nobody's: some runtimes leave it
+	find /sys/fs/cgroup -depth -path "*/$TAG/below" -type d -exec rmdir {} + 2>/dev/null || true
 }
 
 # ------------------------------------------------------------------ security

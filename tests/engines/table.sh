@@ -57,7 +57,8 @@ FNR == 1 { name = FILENAME; sub(/.*\//, "", name); sub(/(\.plain)?\.tap$/, "", n
 	cell = ours == "ok" ? "yes" : ok != "" ? "**no**" : "machine"
 	if (ours == "ok" && bad != "") { sub(/^ /, "", bad); gsub(/ /, ", ", bad); cell = cell " (" bad ")" }
 	cells[fam, r, c] = cell
-	if (cell == "machine") why[fam, r] = $6
+	if (cell == "machine") { why[fam, r] = $6; blamed[fam, r] = c }
+	else if (blamed[fam, r] == c) delete why[fam, r]	# an earlier record of the same
 	peers[label] = others
 	for (i = 1; i <= n; i++) { split(result[i], kv, "="); outcome[fam, r, c, kv[1]] = kv[2] }
 	next
