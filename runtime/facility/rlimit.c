@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Theory of operation: process.rlimits, set while the process still has its privileges. */
+/*
+ * Theory of operation: process.rlimits, set while the process still has its privileges.
+ * In a user namespace it has none over hard limits, so the host side raises those
+ * beforehand (capabilities(7), CAP_SYS_RESOURCE); what is lowered, and the soft
+ * limits, would be in the way of what the process still has to do.
+ */
 #include <errno.h>
 #include <sys/resource.h>
 
@@ -44,13 +49,34 @@ static int set(struct container *c, const struct step *s, struct error *err)
 	return r;
 }
 
+/* Host side.  What it may not do fails in the container's process, with the reason. */
+static int raise_hard(struct container *c, const struct step *s, struct error *err)
+{
+	const struct config_rlimit *l = s->data;
+	struct rlimit value;
+
+	(void)err;
+	if (prlimit(c->pid, (__rlimit_resource_t)limits[l->type].resource, NULL, &value) < 0 || value.rlim_max >= l->hard)
+		return 0;
+	value.rlim_max = l->hard;
+	(void)!prlimit(c->pid, (__rlimit_resource_t)limits[l->type].resource, &value, NULL);
+	return 0;
+}
+
 int rlimit_plan(struct container *c, struct error *err)
 {
 	(void)err;
 	for (size_t i = 0; c->process && i < c->process->rlimits_count; i++) {
 		const struct config_rlimit *l = &c->process->rlimits[i];
-		struct step *s = plan_add(&c->plan, STAGE_LIMIT, "rlimit", "process.rlimits", set, l);
+		struct step *s;
 
+		if (c->userns) {
+			s = plan_add(&c->plan, STAGE_MAP, "rlimit", "process.rlimits", raise_hard, l);
+			s->index = (int)i;
+			step_text(&c->plan, s, "raise the hard %s to %llu where it is lower", limits[l->type].name,
+				(unsigned long long)l->hard);
+		}
+		s = plan_add(&c->plan, STAGE_LIMIT, "rlimit", "process.rlimits", set, l);
 		s->index = (int)i;
 		step_text(&c->plan, s, "set %s to soft %llu, hard %llu", limits[l->type].name, (unsigned long long)l->soft,
 			(unsigned long long)l->hard);

@@ -126,6 +126,26 @@ process_file() { jq ".process | .args = [\"/bin/true\"] | $1" "$BUNDLE/config.js
 	assert_match $'50 60 ?$'
 }
 
+@test "hard limits above the caller's, in a user namespace too" {
+	need_cap SYS_RESOURCE 24
+	config '.process.rlimits = [{"type": "RLIMIT_NPROC", "soft": 7000, "hard": 8000}, {"type": "RLIMIT_NOFILE", "soft": 300, "hard": 2048}]
+		| .linux.namespaces += [{"type": "user"}] | .mounts |= map(select(.type != "cgroup"))
+		| .linux.uidMappings = [{"containerID": 0, "hostID": 100000, "size": 65536}] | .linux.gidMappings = .linux.uidMappings'
+	chmod 755 "$T" "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR/test" 2>/dev/null || true
+	(
+		ulimit -u 6000
+		ulimit -n 1024
+		started
+	)
+	run grep -E 'processes|open files' "/proc/$(pid_of)/limits"
+	assert_match '^Max processes +7000 +8000'
+	assert_match '^Max open files +300 +2048'
+	run prlimit --nproc=6000 --nofile=1024 "$OCI_RT" --root "$ROOT" exec "$ID" cat /proc/self/limits </dev/null
+	assert_status 0
+	assert_match '^Max processes +7000 +8000'
+	assert_match '^Max open files +300 +2048'
+}
+
 @test "capabilities, noNewPrivileges, rlimits, oomScoreAdj, umask are the container's" {
 	config '.process.rlimits = [{"type": "RLIMIT_NOFILE", "soft": 300, "hard": 301}] | .process.oomScoreAdj = 77 | .process.user.umask = 63'
 	started
