@@ -73,6 +73,23 @@ static int open_bind_source(const struct container *c, struct mount *mt, struct 
 	return tree;
 }
 
+/* By the mount's own mappings, else by those of the container's user namespace, new or joined. */
+static int idmap(const struct container *c, const struct mount *mt, struct error *err)
+{
+	const struct config_linux *l = c->config->linux;
+	int joined = c->namespace_fd[CONFIG_NS_USER];
+	_cleanup_fd_ int made = -1;
+
+	if (mt->m->uid_mappings_count)
+		made = userns_for_mapping(mt->m->uid_mappings, mt->m->uid_mappings_count, mt->m->gid_mappings,
+			mt->m->gid_mappings_count, c, err);
+	else if (joined < 0)
+		made = userns_for_mapping(l->uid_mappings, l->uid_mappings_count, l->gid_mappings, l->gid_mappings_count, c, err);
+	if (made < 0 && (joined < 0 || mt->m->uid_mappings_count))
+		return made;
+	return mount_idmap(mt->source, mt->o.recursive_idmap, made >= 0 ? made : joined, err);
+}
+
 /* Host side. */
 static int open_on_host(struct container *c, const struct step *s, struct error *err)
 {
@@ -82,17 +99,9 @@ static int open_on_host(struct container *c, const struct step *s, struct error 
 	mt->source = open_bind_source(c, mt, err);
 	if (mt->source < 0)
 		goto fail;
-	if (mt->o.idmap) {
-		const struct config_linux *l = c->config->linux;
-		bool own = mt->m->uid_mappings_count > 0;
-
-		r = mount_idmap(mt->source, mt->o.recursive_idmap, own ? mt->m->uid_mappings : l->uid_mappings,
-			own ? mt->m->uid_mappings_count : l->uid_mappings_count,
-			own ? mt->m->gid_mappings : l->gid_mappings,
-			own ? mt->m->gid_mappings_count : l->gid_mappings_count, c, err);
-		if (r < 0)
-			goto fail;
-	}
+	r = mt->o.idmap ? idmap(c, mt, err) : 0;
+	if (r < 0)
+		goto fail;
 	r = mount_apply(mt->source, &mt->o, err);
 	if (r == 0)
 		return 0;
@@ -388,9 +397,9 @@ int mount_plan(struct container *c, struct error *err)
 			r = error_set(err, ERR_CONFIG, EINVAL, "a bind mount needs a source");
 		if (r == 0 && !mt->o.bind && !mt->o.remount && !mt->m->type)
 			r = error_set(err, ERR_CONFIG, EINVAL, "needs a type, or the option \"bind\"");
-		if (r == 0 && mt->o.idmap && !mt->m->uid_mappings_count && !(c->namespaces & CLONE_NEWUSER))
+		if (r == 0 && mt->o.idmap && !mt->m->uid_mappings_count && !c->userns)
 			r = error_set(err, ERR_CONFIG, EINVAL,
-				"idmap needs uidMappings and gidMappings, or a new user namespace whose mappings it takes");
+				"idmap needs uidMappings and gidMappings, or a user namespace whose mappings it takes");
 		if (r < 0) {
 			error_path(err, "mounts[%zu]", i);
 			return error_wrap(err, "mount on \"%s\"", mt->m->destination);

@@ -62,23 +62,17 @@ int userns_for_mapping(const struct config_id_mapping *uids, size_t uids_count, 
 	return r < 0 ? r : fd;
 }
 
-int mount_idmap(int tree, bool recursive, const struct config_id_mapping *uids, size_t uids_count,
-	const struct config_id_mapping *gids, size_t gids_count, const struct container *c, struct error *err)
+int mount_idmap(int tree, bool recursive, int userns, struct error *err)
 {
-	_cleanup_fd_ int userns = userns_for_mapping(uids, uids_count, gids, gids_count, c, err);
-	struct mount_attr attr = { .attr_set = MOUNT_ATTR_IDMAP };
+	struct mount_attr attr = { .attr_set = MOUNT_ATTR_IDMAP, .userns_fd = (uint64_t)userns };
+	int e;
 
-	if (userns < 0)
-		return userns;
-	attr.userns_fd = (uint64_t)userns;
-	if (mount_setattr(tree, "", AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0), &attr, sizeof attr) < 0) {
-		int e = errno;
-
-		if (e == EINVAL)
-			error_hint(err, "the source's filesystem does not support idmapped mounts, or is idmapped already");
-		else if (e == EPERM)
-			error_hint(err, "needs CAP_SYS_ADMIN in the user namespace that mounted the source's filesystem");
-		return error_sys(err, e, "idmap the mount");
-	}
-	return 0;
+	if (mount_setattr(tree, "", AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0), &attr, sizeof attr) == 0)
+		return 0;
+	e = errno;
+	if (e == EINVAL)
+		error_hint(err, "the source's filesystem does not support idmapped mounts, or is idmapped already");
+	else if (e == EPERM)
+		error_hint(err, "needs CAP_SYS_ADMIN in the user namespace that mounted the source's filesystem");
+	return error_sys(err, e, "idmap the mount");
 }

@@ -10,12 +10,11 @@
 #include "runtime/plan/container.h"
 #include "specs/config.h"
 
-/* Idmap a detached mount (recursively): Linux 5.12.  A short-lived helper process lends the user namespace that
- * carries the mapping.  Host side only. */
-int mount_idmap(int tree, bool recursive, const struct config_id_mapping *uids, size_t uids_count,
-	const struct config_id_mapping *gids, size_t gids_count, const struct container *c, struct error *err);
+/* Idmap a detached mount (recursively): Linux 5.12.  userns carries the mapping and stays the caller's.  Host side
+ * only. */
+int mount_idmap(int tree, bool recursive, int userns, struct error *err);
 
-/* A user namespace with these mappings and nobody in it. */
+/* A user namespace with these mappings and nobody in it; a short-lived helper process lends it. */
 int userns_for_mapping(const struct config_id_mapping *uids, size_t uids_count, const struct config_id_mapping *gids,
 	size_t gids_count, const struct container *c, struct error *err);
 

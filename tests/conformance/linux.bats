@@ -33,6 +33,27 @@ user_namespace() {
 	assert_line '5 6'
 }
 
+@test "idmap without mappings of its own takes those of a user namespace that is joined" {
+	need_kernel 5.12 'idmapped mounts'
+	user_namespace
+	started
+	local path first=$ID
+	path=/proc/$(pid_of)/ns/user
+	mkdir "$T/src"
+	touch "$T/src/f"
+	chown 5:6 "$T/src/f"
+	bundle second
+	ID=$first-second
+	chmod 711 "$BUNDLE"
+	mkdir "$BUNDLE/rootfs/data"
+	config '.linux.namespaces += [{"type": "user", "path": $p}]
+		| .mounts += [{"destination": "/data", "type": "none", "source": $s, "options": ["bind", "idmap"]}]' --arg p "$path" --arg s "$T/src"
+	inside 'stat -c "%u %g" /data/f'
+	ID=$first
+	assert_status 0
+	assert_line '5 6'
+}
+
 @test "scheduler: what is not given is zero" {
 	config '.process.scheduler = {"policy": "SCHED_BATCH"}'
 	inside_ok 'cut -d" " -f19,40,41 /proc/self/stat'
