@@ -2,6 +2,7 @@
 /*
  * Theory of operation: one table per verb drives parsing and the usage text.  Options
  * may stand anywhere before "--"; "--name=value", "--name value", "-n value" and "-nvalue".
+ * The program's own may stand there too, unless the verb has one of that name.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -10,9 +11,19 @@
 
 #include "image-tools/command.h"
 
-static const struct option_spec *find_option(const struct command *c, const char *name, size_t n, char letter)
+static const struct option_spec program_options[] = {
+	{ "store", 0, OPTION_STRING, offsetof(struct program, store_path), "DIR", NULL },
+	{ "json", 0, OPTION_FLAG, offsetof(struct program, json), NULL, NULL },
+	{ "quiet", 'q', OPTION_FLAG, offsetof(struct program, quiet), NULL, NULL },
+	{ "verbose", 'v', OPTION_FLAG, offsetof(struct program, verbose), NULL, NULL },
+	{ "version", 0, OPTION_FLAG, offsetof(struct program, version), NULL, NULL },
+	{ "help", 'h', OPTION_FLAG, offsetof(struct program, help), NULL, NULL },
+	{ 0 },
+};
+
+static const struct option_spec *find_option(const struct option_spec *table, const char *name, size_t n, char letter)
 {
-	for (const struct option_spec *o = c->options; o && o->name; o++)
+	for (const struct option_spec *o = table; o && o->name; o++)
 		if (letter ? o->letter == letter : strlen(o->name) == n && strncmp(o->name, name, n) == 0)
 			return o;
 	return NULL;
@@ -43,39 +54,57 @@ static int store_value(const struct option_spec *o, struct arena *a, void *optio
 	return 0;
 }
 
-static int parse_one(const struct command *c, struct arena *a, int argc, char **argv, int *i, void *options,
+/* c NULL: only the program's own. */
+static int parse_one(const struct command *c, struct program *p, int argc, char **argv, int *i, void *options,
 	struct error *err)
 {
-	const char *arg = argv[*i], *value = NULL;
+	const char *arg = argv[*i], *value = NULL, *name = NULL, *said = c ? c->name : "", *colon = c ? ": " : "";
 	const struct option_spec *o;
+	size_t n = 0;
+	char letter = 0;
 
 	if (arg[1] == '-') {
 		const char *equals = strchr(arg, '=');
 
-		o = find_option(c, arg + 2, equals ? (size_t)(equals - arg - 2) : strlen(arg + 2), 0);
+		name = arg + 2;
+		n = equals ? (size_t)(equals - name) : strlen(name);
 		value = equals ? equals + 1 : NULL;
 	} else {
-		o = find_option(c, NULL, 0, arg[1]);
+		letter = arg[1];
 		value = arg[2] ? arg + 2 : NULL;
 	}
+	o = c ? find_option(c->options, name, n, letter) : NULL;
+	if (!o) {
+		o = find_option(program_options, name, n, letter);
+		options = p;
+	}
 	if (!o)
-		return error_set(err, ERR_USAGE, EINVAL, "%s: unknown option %.80s", c->name, arg);
+		return error_set(err, ERR_USAGE, EINVAL, "%s%sunknown option %.80s", said, colon, arg);
 	if (o->kind == OPTION_FLAG) {
 		if (value)
-			return error_set(err, ERR_USAGE, EINVAL, "%s: option --%s takes no value", c->name, o->name);
-		return store_value(o, a, options, NULL, err);
+			return error_set(err, ERR_USAGE, EINVAL, "%s%soption --%s takes no value", said, colon, o->name);
+		return store_value(o, &p->arena, options, NULL, err);
 	}
 	if (!value && o->kind == OPTION_OPTIONAL)
 		value = "";
 	if (!value) {
 		if (*i + 1 >= argc)
-			return error_set(err, ERR_USAGE, EINVAL, "%s: option --%s needs a value", c->name, o->name);
+			return error_set(err, ERR_USAGE, EINVAL, "%s%soption --%s needs a value", said, colon, o->name);
 		value = argv[++*i];
 	}
-	return store_value(o, a, options, value, err);
+	return store_value(o, &p->arena, options, value, err);
 }
 
-int cli_parse(const struct command *c, struct arena *a, int argc, char **argv, void *options, int *positional,
+int cli_parse_program(struct program *p, int argc, char **argv, struct error *err)
+{
+	int i, r = 0;
+
+	for (i = 1; r == 0 && i < argc && argv[i][0] == '-'; i++)
+		r = parse_one(NULL, p, argc, argv, &i, NULL, err);
+	return r < 0 ? r : i;
+}
+
+int cli_parse(const struct command *c, struct program *p, int argc, char **argv, void *options, int *positional,
 	struct error *err)
 {
 	int n = 0;
@@ -92,12 +121,14 @@ int cli_parse(const struct command *c, struct arena *a, int argc, char **argv, v
 			rest = true;
 			continue;
 		}
-		r = parse_one(c, a, argc, argv, &i, options, err);
+		r = parse_one(c, p, argc, argv, &i, options, err);
 		if (r < 0)
 			return r;
 	}
 	argv[n] = NULL;
 	*positional = n;
+	if (p->help)
+		return 0;
 	if (n < c->min || (c->max >= 0 && n > c->max)) {
 		error_set(err, ERR_USAGE, EINVAL, "%s: %s arguments", c->name, n < c->min ? "missing" : "too many");
 		error_hint(err, "oci-image %s %s", c->name, c->arguments);

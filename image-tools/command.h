@@ -11,7 +11,7 @@
 struct program {
 	struct arena arena;
 	const char *store_path; /* --store, or the default */
-	bool json, quiet, verbose, store_is_open;
+	bool json, quiet, verbose, version, help, store_is_open;
 	struct store store;
 };
 
@@ -46,9 +46,11 @@ extern const struct command *const commands[];
 /* Open the store once. */
 int program_store(struct program *p, struct error *err);
 
-/* Parse the verb's arguments.  Positional arguments are moved to the front of argv; everything behind "--" is
+/* Parse the program's options in front of the verb: the verb's place in argv. */
+int cli_parse_program(struct program *p, int argc, char **argv, struct error *err);
+/* Parse the verb's arguments, and what of the program's options stands among them.  Positional arguments are moved to the front of argv; everything behind "--" is
  * positional. */
-int cli_parse(const struct command *c, struct arena *a, int argc, char **argv, void *options, int *positional,
+int cli_parse(const struct command *c, struct program *p, int argc, char **argv, void *options, int *positional,
 	struct error *err);
 void cli_usage(const struct command *c);
 

@@ -71,24 +71,32 @@ static const struct command *find_command(const char *name)
 	return NULL;
 }
 
-static int run_command(struct program *p, const struct command *c, int argc, char **argv, struct error *err)
+static int run_command(struct program *p, const struct command *c, void *options, int argc, char **argv, struct error *err)
 {
-	void *options = arena_alloc(&p->arena, c->options_size + 1);
-	int n, r;
+	int r = c->run(p, options, argc, argv, err);
 
-	for (int i = 0; i < argc && strcmp(argv[i], "--") != 0; i++) {
-		if (strcmp(argv[i], "--help") == 0) {
-			cli_usage(c);
-			return 0;
-		}
-	}
-	r = cli_parse(c, &p->arena, argc, argv, options, &n, err);
-	if (r == 0)
-		r = c->run(p, options, n, argv, err);
 	progress_finish();
 	if (p->store_is_open)
 		store_close(&p->store);
 	return r;
+}
+
+/* Both halves of the command line: c stays NULL when there is nothing to run. */
+static int parse(struct program *p, int argc, char **argv, const struct command **c, void **options, int *positional,
+	struct error *err)
+{
+	int at = cli_parse_program(p, argc, argv, err);
+	const struct command *found;
+
+	if (at < 0 || p->version || p->help || at >= argc)
+		return at;
+	found = find_command(argv[at]);
+	if (!found)
+		return error_set(err, ERR_USAGE, EINVAL, "unknown verb \"%.40s\"; oci-image --help lists them", argv[at]);
+	*c = found;
+	*options = arena_alloc(&p->arena, found->options_size + 1);
+	at++;
+	return cli_parse(found, p, argc - at, argv + at, *options, positional, err) < 0 ? -EINVAL : at;
 }
 
 int main(int argc, char **argv)
@@ -97,7 +105,8 @@ int main(int argc, char **argv)
 	struct error err = { 0 };
 	struct log_options log = { .program = "oci-image", .level = LOG_LEVEL_WARNING };
 	const struct command *c = NULL;
-	int i, r;
+	void *options = NULL;
+	int at, n = 0, r;
 
 	fd_sanitise_stdio();
 	/* Names in layers are bytes; libarchive converts only what it takes for text. */
@@ -109,46 +118,31 @@ int main(int argc, char **argv)
 		return worker_main();
 	if (argc == 2 && (r = plain_main(argv[1])) >= 0)
 		return r;
-	for (i = 1; i < argc && argv[i][0] == '-'; i++) {
-		if (strcmp(argv[i], "--store") == 0 && i + 1 < argc) {
-			p.store_path = argv[++i];
-		} else if (strncmp(argv[i], "--store=", 8) == 0) {
-			p.store_path = argv[i] + 8;
-		} else if (strcmp(argv[i], "--json") == 0) {
-			p.json = true;
-		} else if (strcmp(argv[i], "-q") == 0 || strcmp(argv[i], "--quiet") == 0) {
-			p.quiet = true;
-		} else if (strcmp(argv[i], "-v") == 0 || strcmp(argv[i], "--verbose") == 0) {
-			p.verbose = true;
-		} else if (strcmp(argv[i], "--version") == 0) {
+	at = parse(&p, argc, argv, &c, &options, &n, &err);
+	if (at >= 0 && (p.version || p.help)) {
+		if (p.version)
 			puts("oci-image " PACKAGE_VERSION);
-			return 0;
-		} else if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+		else if (c)
+			cli_usage(c);
+		else
 			usage(stdout);
-			return 0;
-		} else {
-			error_set(&err, ERR_USAGE, EINVAL, "unknown option %.80s", argv[i]);
-			break;
-		}
+		return IMAGE_EXIT_OK;
 	}
 	if (p.verbose)
 		log.level = LOG_LEVEL_DEBUG;
 	else if (!p.quiet)
 		log.level = LOG_LEVEL_INFO;
-	if (!err.errnum)
-		log_open(&log, &err);
+	log_open(&log, err.errnum ? NULL : &err);
 	progress_init(p.quiet || p.json);
 	http_global_init();
-	if (!err.errnum && i >= argc) {
+	if (!err.errnum && !c) {
 		usage(stderr);
 		return IMAGE_EXIT_USAGE;
 	}
-	if (!err.errnum && !(c = find_command(argv[i])))
-		error_set(&err, ERR_USAGE, EINVAL, "unknown verb \"%.40s\"; oci-image --help lists them", argv[i]);
 	/* Hooks of a container run in its namespaces already; credentials are the user's own. */
 	if (!err.errnum && strcmp(c->name, "hook") != 0 && strncmp(c->name, "log", 3) != 0)
 		rootless_enter(&err);
-	r = err.errnum ? -err.errnum : run_command(&p, c, argc - i - 1, argv + i + 1, &err);
+	r = err.errnum ? -err.errnum : run_command(&p, c, options, n, argv + at, &err);
 	if (r >= 0 && fflush(stdout) != 0)
 		r = error_sys(&err, errno, "write to standard output");
 	if (r < 0)

@@ -12,6 +12,27 @@ setup_file() {
 }
 teardown_file() { work_down; }
 
+@test "the program's options stand behind the verb too, where the verb has none of that name" {
+	run "$OCI_IMAGE" tag app:1 quiet:1 -q
+	[ "$status" = 0 ]
+	[ -z "$output" ]
+	[ "$("$OCI_IMAGE" images quiet --json | jq -r '.[0].name')" = docker.io/library/quiet:1 ]
+	"$OCI_IMAGE" rmi -q --store "$WORK/store" quiet:1
+	run "$OCI_IMAGE" images -h
+	[ "$status" = 0 ]
+	[[ ${lines[0]} == 'usage: oci-image '*' images [PATTERN]' ]]
+	run "$OCI_IMAGE" --bad images
+	[ "$status" = 2 ]
+	[ "$output" = 'oci-image: unknown option --bad' ]
+	run "$OCI_IMAGE" images --bad
+	[ "$status" = 2 ]
+	[ "$output" = 'oci-image: images: unknown option --bad' ]
+	# unpack has a -v of its own
+	run "$OCI_IMAGE" unpack -v
+	[ "$status" = 2 ]
+	[[ $output == *'needs a value' ]]
+}
+
 @test "images --format: fields, tabs; what is no field is a usage error" {
 	run image images --format '{{.Repository}}:{{.Tag}}\t{{ .Platform }} [{{.ID}}]' app
 	[ "$status" = 0 ]
