@@ -45,6 +45,10 @@ extern const struct command *const commands[];
 
 /* Open the store once. */
 int program_store(struct program *p, struct error *err);
+/* Change an image's configuration (changes may be NULL), store it under a name, and tell both. */
+struct image;
+int program_publish(struct program *p, struct image *image, const struct string_list *changes, const struct reference *ref,
+	struct error *err);
 
 /* Parse the program's options in front of the verb: the verb's place in argv. */
 int cli_parse_program(struct program *p, int argc, char **argv, struct error *err);

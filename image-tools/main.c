@@ -14,6 +14,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "image-tools/command.h"
+#include "image-tools/compose.h"
 #include "image-tools/layer/plain.h"
 #include "image-tools/layer/worker.h"
 #include "image-tools/progress.h"
@@ -28,6 +29,23 @@ int program_store(struct program *p, struct error *err)
 		return 0;
 	r = store_open(&p->store, &p->arena, p->store_path ? p->store_path : store_default_path(&p->arena), err);
 	p->store_is_open = r == 0;
+	return r;
+}
+
+int program_publish(struct program *p, struct image *image, const struct string_list *changes, const struct reference *ref,
+	struct error *err)
+{
+	struct descriptor stored;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && changes && i < changes->count; i++)
+		r = image_change(&p->arena, &image->config, changes->items[i], err);
+	if (r == 0)
+		r = image_store(&p->store.layout, &p->arena, image, &stored, err);
+	if (r == 0)
+		r = store_name(&p->store, reference_canonical(&p->arena, ref), &stored, err);
+	if (r == 0 && !p->quiet)
+		printf("%s %s\n", reference_familiar(&p->arena, ref), stored.digest_text);
 	return r;
 }
 

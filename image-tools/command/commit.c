@@ -100,7 +100,7 @@ static void forget_layers(struct image *image)
 static int run(struct program *p, void *opaque, int argc, char **argv, struct error *err)
 {
 	struct options *o = opaque;
-	struct descriptor base = { .size = -1 }, layer, result;
+	struct descriptor base = { .size = -1 }, layer;
 	struct bundle_info info;
 	struct image image;
 	struct reference ref;
@@ -144,15 +144,7 @@ static int run(struct program *p, void *opaque, int argc, char **argv, struct er
 	if (o->squash)
 		forget_layers(&image);
 	image_add_layer(&p->arena, &image, &layer, &diff_id, &h);
-	for (size_t i = 0; r == 0 && i < o->changes.count; i++)
-		r = image_change(&p->arena, &image.config, o->changes.items[i], err);
-	if (r == 0)
-		r = image_store(&p->store.layout, &p->arena, &image, &result, err);
-	if (r == 0)
-		r = store_name(&p->store, reference_canonical(&p->arena, &ref), &result, err);
-	if (r == 0 && !p->quiet)
-		printf("%s %s\n", reference_familiar(&p->arena, &ref), result.digest_text);
-	return r;
+	return program_publish(p, &image, &o->changes, &ref, err);
 }
 
 const struct command command_commit = { "commit", "BUNDLE NAME", "make an image of a changed bundle", specs,

@@ -21,7 +21,6 @@ static int run(struct program *p, void *opaque, int argc, char **argv, struct er
 	struct options *o = opaque;
 	struct store_image found;
 	struct image image;
-	struct descriptor result;
 	struct reference ref;
 	int r = program_store(p, err);
 
@@ -44,13 +43,7 @@ static int run(struct program *p, void *opaque, int argc, char **argv, struct er
 		r = image_change(&p->arena, &image.config, o->changes.items[i], err);
 		image_add_layer(&p->arena, &image, NULL, NULL, &h);
 	}
-	if (r == 0)
-		r = image_store(&p->store.layout, &p->arena, &image, &result, err);
-	if (r == 0)
-		r = store_name(&p->store, reference_canonical(&p->arena, &ref), &result, err);
-	if (r == 0 && !p->quiet)
-		printf("%s %s\n", reference_familiar(&p->arena, &ref), result.digest_text);
-	return r;
+	return r < 0 ? r : program_publish(p, &image, NULL, &ref, err);
 }
 
 const struct command command_config = { "config", "NAME [--change ...]", "show or change an image's configuration", specs,

@@ -65,7 +65,7 @@ static int run(struct program *p, void *opaque, int argc, char **argv, struct er
 	struct options *o = opaque;
 	struct platform platform = platform_host();
 	struct image image = { 0 };
-	struct descriptor layer, result;
+	struct descriptor layer;
 	struct digest diff_id;
 	struct reference ref;
 	struct layer_writer l;
@@ -102,15 +102,7 @@ static int run(struct program *p, void *opaque, int argc, char **argv, struct er
 	image.config.architecture = platform.architecture;
 	image.config.variant = platform.variant;
 	image_add_layer(&p->arena, &image, &layer, &diff_id, &h);
-	for (size_t i = 0; r == 0 && i < o->changes.count; i++)
-		r = image_change(&p->arena, &image.config, o->changes.items[i], err);
-	if (r == 0)
-		r = image_store(&p->store.layout, &p->arena, &image, &result, err);
-	if (r == 0)
-		r = store_name(&p->store, reference_canonical(&p->arena, &ref), &result, err);
-	if (r == 0 && !p->quiet)
-		printf("%s %s\n", reference_familiar(&p->arena, &ref), result.digest_text);
-	return r;
+	return program_publish(p, &image, &o->changes, &ref, err);
 }
 
 const struct command command_import = { "import", "FILE|- NAME", "make an image of a root filesystem's tar", specs,

@@ -111,6 +111,8 @@ def test_soak(env):
         c.exec("c", "e", ["sh", "-c", "echo x"], stdout=out)
         c.start("c", "e")
         assert c.wait_exit("c", "e") == 0
+        # somebody reads, or each delete waits for the output to be taken
+        wait_until(lambda: is_line(fd))
         c.delete("c", "e")
         c.call("CloseIO", [(1, "c"), (3, True)])
         assert c.wait_exit("c") == 3
@@ -133,6 +135,13 @@ def test_soak(env):
 
 
 test_soak.limit = 7200
+
+
+def is_line(fd):
+    try:
+        return os.read(fd, 10) == b"x\n"
+    except BlockingIOError:
+        return False
 
 
 def zombie_of(p, parent):
