@@ -48,8 +48,10 @@ static int kill_first_process(const struct state *s, struct error *err)
 }
 
 /* The record names the cgroups too: a damaged journal does not lose them. */
-static int undo_recorded(const struct state *s, struct error *err)
+static int undo_recorded(const struct state *s, struct arena *a, struct error *err)
 {
+	bool left = false;
+
 	for (size_t i = 0; i < s->cgroup.paths.count; i++) {
 		const char *path = s->cgroup.paths.items[i].value;
 		int r;
@@ -57,11 +59,15 @@ static int undo_recorded(const struct state *s, struct error *err)
 		/* The usual case: the journal's undo removed it. */
 		if (faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT)
 			continue;
+		left = true;
 		r = cgroup_undo(path, err);
 		if (r < 0)
 			return r;
 	}
-	return 0;
+	/* systemd does not see the end of a cgroup that somebody else removed. */
+	if (!left || !s->cgroup.scope)
+		return 0;
+	return cgroup_undo_scope(arena_printf(a, "%s %s", s->cgroup.user_bus ? "user" : "system", s->cgroup.scope), err);
 }
 
 static void poststop(int state_fd, const struct state *s, struct arena *a)
@@ -108,7 +114,7 @@ int container_destroy(const struct runtime *rt, const char *id, int state_fd, bo
 		r = 0;
 	}
 	if (r == 0 && known)
-		r = undo_recorded(&s, err);
+		r = undo_recorded(&s, a, err);
 	if (r < 0)
 		return error_wrap(err, "delete container \"%s\"", id);
 	if (known && s.poststop)
