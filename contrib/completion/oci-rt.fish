@@ -1,7 +1,7 @@
 # fish completion for oci-rt, made by `oci-rt completion fish`
 complete -c oci-rt -f
 complete -c oci-rt -n '__fish_use_subcommand' -l root -x -a '(__fish_complete_directories)' -d 'directory of the containers\' state (/run/oci-rt)'
-complete -c oci-rt -n '__fish_use_subcommand' -l log -r -F -d 'write errors and warnings to FILE'
+complete -c oci-rt -n '__fish_use_subcommand' -l log -r -F -d 'write errors and warnings to FILE; also file:PATH, syslog:NAME, journald:NAME'
 complete -c oci-rt -n '__fish_use_subcommand' -l log-format -x -a 'text json' -d 'text (default) or json'
 complete -c oci-rt -n '__fish_use_subcommand' -l log-level -x -a 'error warning info debug' -d 'error, warning (default), info or debug'
 complete -c oci-rt -n '__fish_use_subcommand' -l debug -d 'the same as --log-level debug'

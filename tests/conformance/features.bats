@@ -67,7 +67,7 @@ accepted() {
 	local code name
 	features | jq -e '.potentiallyUnsafeConfigAnnotations == ["org.criu.config", "org.systemd.property.", "run.oci.delegate-cgroup",
 		"run.oci.hooks.stderr", "run.oci.hooks.stdout", "run.oci.keep_original_groups", "run.oci.mount_context_type",
-		"run.oci.seccomp.receiver", "run.oci.seccomp_bpf_data", "run.oci.seccomp_fail_unknown_syscall", "run.oci.systemd.subgroup"]'
+		"run.oci.pidfd_receiver", "run.oci.seccomp.receiver", "run.oci.seccomp_bpf_data", "run.oci.seccomp_fail_unknown_syscall", "run.oci.systemd.subgroup"]'
 	# what the code looks up is there, whoever adds to it
 	code=$TESTS/../runtime
 	[ -d "$code" ] || return 0

@@ -231,7 +231,10 @@ ps_shows() { [ "$(rt ps --format json "$ID" | jq length)" = "$1" ]; }
 @test "features does not depend on the machine: the same without /proc and /sys" {
 	need_command unshare
 	"$OCI_RT" features >"$T/a"
-	unshare -m sh -c 'mount -t tmpfs none /sys && mount -t tmpfs none /proc && exec "$0" features' "$OCI_RT" >"$T/b"
+	local hide='mount -t tmpfs none /sys'
+	# the leak detector of a sanitizer build cannot do without /proc, and would not find its options
+	grep -q __asan_init "$OCI_RT" || hide+=' && mount -t tmpfs none /proc'
+	unshare -m sh -c "$hide"' && exec "$0" features' "$OCI_RT" >"$T/b"
 	cmp "$T/a" "$T/b"
 }
 
