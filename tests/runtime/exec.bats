@@ -302,7 +302,7 @@ process_file() { jq ".process | .args = [\"/bin/true\"] | $1" "$BUNDLE/config.js
 	config '(.mounts[] | select(.type == "cgroup")).options -= ["ro"]'
 	started /bin/sh -c 'mkdir /sys/fs/cgroup/init && echo 1 >/sys/fs/cgroup/init/cgroup.procs &&
 		echo +memory >/sys/fs/cgroup/cgroup.subtree_control && echo done; sleep 600'
-	eventually grep -q done "$T/stdout"
+	eventually grep -q 'done' "$T/stdout"
 	in_exec cat /proc/self/cgroup
 	assert_status 0
 	assert_output 0::/init
