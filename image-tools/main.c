@@ -144,6 +144,7 @@ int main(int argc, char **argv)
 			cli_usage(c);
 		else
 			usage(stdout);
+		arena_free(&p.arena);
 		return IMAGE_EXIT_OK;
 	}
 	if (p.verbose)
