@@ -56,11 +56,16 @@ load helpers
 
 # kill_create DELAY: a create that is killed after DELAY seconds
 kill_create() {
+	local job never
+	[ -p "$T/never" ] || mkfifo "$T/never"
+	exec {never}<>"$T/never"
 	"$OCI_RT" --root "$ROOT" create --bundle "$BUNDLE" "$ID" </dev/null >/dev/null 2>&1 3>&- &
-	local job=$!
-	sleep "$1"
+	job=$!
+	# not sleep(1): making its process can take longer than create does
+	read -rt "$1" -u "$never" || true
 	kill -KILL "$job" 2>/dev/null || true
 	wait "$job" 2>/dev/null || true
+	exec {never}>&-
 }
 
 @test "SIGKILL at 50 points of create, then delete --force leaves nothing" {
