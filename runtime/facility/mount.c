@@ -269,21 +269,24 @@ static const char *label_for(const struct container *c, const char *type)
 	return mount_label(c->config, c->arena);
 }
 
-static bool is_there(const struct container *c, const struct mount *mt)
+/* 1, 0 or a negative errno. */
+static int is_there(const struct container *c, const struct mount *mt)
 {
 	_cleanup_fd_ int fd = path_open_in_root(c->root_fd, mt->m->destination, O_PATH);
 
-	return fd >= 0;
+	return fd >= 0 ? 1 : fd == -ENOENT ? 0 : fd;
 }
 
 static int mount_filesystem(struct container *c, struct mount *mt, struct error *err)
 {
 	const char *type = mt->m->type, *label = label_for(c, type);
 	_cleanup_fd_ int fd = -1, target = -1;
-	bool covers = strcmp(type, "tmpfs") == 0 && is_there(c, mt);
+	int covers = strcmp(type, "tmpfs") == 0 ? is_there(c, mt) : 0;
 	uint64_t wanted = mt->o.attr_set;
 	int r;
 
+	if (covers < 0)
+		return error_sys(err, -covers, "look at destination \"%s\"", mt->m->destination);
 	target = open_target(c, mt, true, err);
 	if (target < 0)
 		return target;

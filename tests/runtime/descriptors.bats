@@ -111,10 +111,9 @@ four"
 }
 
 @test "NOTIFY_SOCKET: READY=1 is forwarded even when the program ends at once" {
-	local i
 	receiver notify
 	args /bin/probe notify READY=1
-	for i in 1 2 3 4 5 6 7 8 9 10 11 12; do
+	for _ in 1 2 3 4 5 6 7 8 9 10 11 12; do
 		run env NOTIFY_SOCKET="$T/notify.sock" "$OCI_RT" --root "$ROOT" run --bundle "$BUNDLE" "$ID" </dev/null
 		assert_status 0
 	done
