@@ -164,9 +164,9 @@ struct run_request {
 	struct bundle_user user;
 };
 int sandbox_run(struct run_request *q, struct scratch *x, struct error *err);
-/* Attach an overlay of the stage's layers, with upper and work unless x is NULL, at path.  stub: a further lowest
+/* Attach an overlay of the stage's layers, with upper and work unless x is NULL, at path.  points: a further lowest
  * layer, named as for unpacked_overlay(), or NULL. */
-int sandbox_overlay(struct build_stage *s, const char *stub, struct scratch *x, const char *path, struct error *err);
+int sandbox_overlay(struct build_stage *s, const char *points, struct scratch *x, const char *path, struct error *err);
 int sandbox_detach(const char *path);
 /* A new directory on the tmpfs. */
 const char *sandbox_directory(struct builder *b, struct arena *a, struct error *err);

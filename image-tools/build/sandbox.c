@@ -6,7 +6,7 @@
  * mounted.  A tmpfs in it holds the bundles: configurations (they may hold secrets'
  * values), files of secrets, mount points.
  *
- *     stub layer    lowest: empty mount points (/proc, /dev, /etc/resolv.conf, targets of --mount), so that
+ *     mount points  lowest: empty ones (/proc, /dev, /etc/resolv.conf, targets of --mount), so that
  *                   making them never shows in what the step wrote
  *     parent layers
  *     upper         what the step writes: the new layer
@@ -96,15 +96,15 @@ const char *sandbox_directory(struct builder *b, struct arena *a, struct error *
 	return path;
 }
 
-int sandbox_overlay(struct build_stage *s, const char *stub, struct scratch *x, const char *path, struct error *err)
+int sandbox_overlay(struct build_stage *s, const char *points, struct scratch *x, const char *path, struct error *err)
 {
 	const char **names = arena_array(&s->arena, const char *, s->layers_count + 2);
 	_cleanup_fd_ int mount = -1;
 	struct stat st;
 	size_t n = 0;
 
-	if (stub)
-		names[n++] = stub;
+	if (points)
+		names[n++] = points;
 	for (size_t i = 0; i < s->layers_count; i++)
 		names[n++] = s->layers[i].name;
 	/* The merged root shows the upper directory's owner and mode: take the top layer's. */
@@ -198,11 +198,11 @@ static int add_script(struct run_request *q, struct error *err)
 }
 
 /* Mount points as the lowest layer; its name for unpacked_overlay(). */
-static int make_stub(struct run_request *q, const struct scratch *x, const char **name, struct error *err)
+static int make_points(struct run_request *q, const struct scratch *x, const char **name, struct error *err)
 {
 	static const char *const always[] = {"/proc", "/sys", "/dev", "/etc"};
 	struct build_stage *s = q->stage;
-	const char *base = arena_printf(&s->arena, "%s.stub", x->name), *tree = arena_printf(&s->arena, "%s/fs", base);
+	const char *base = arena_printf(&s->arena, "%s.points", x->name), *tree = arena_printf(&s->arena, "%s/fs", base);
 	_cleanup_fd_ int root = -1;
 
 	if (mkdirat(s->store.run, base, 0700) < 0 || mkdirat(s->store.run, tree, 0755) < 0)
@@ -471,7 +471,7 @@ static int in_overlay(struct run_request *q, const char *rootfs, struct error *e
 int sandbox_run(struct run_request *q, struct scratch *x, struct error *err)
 {
 	struct build_stage *s = q->stage;
-	const char *stub = NULL, *rootfs;
+	const char *points = NULL, *rootfs;
 	int r;
 
 	q->bundle = sandbox_directory(s->b, &s->arena, err);
@@ -487,9 +487,9 @@ int sandbox_run(struct run_request *q, struct scratch *x, struct error *err)
 	if (r == 0)
 		r = mounts_prepare(q, err);
 	if (r == 0)
-		r = make_stub(q, x, &stub, err);
+		r = make_points(q, x, &points, err);
 	if (r == 0)
-		r = sandbox_overlay(s, stub, x, rootfs, err);
+		r = sandbox_overlay(s, points, x, rootfs, err);
 	if (r == 0) {
 		r = in_overlay(q, rootfs, err);
 		sandbox_detach(rootfs);
@@ -501,7 +501,7 @@ int sandbox_run(struct run_request *q, struct scratch *x, struct error *err)
 			log_warning("--shell-on-fail: %s", why.msg);
 	}
 	mounts_release(q);
-	store_remove_tree(s->store.run, arena_printf(&s->arena, "%s.stub", x->name));
+	store_remove_tree(s->store.run, arena_printf(&s->arena, "%s.points", x->name));
 	/* Secrets and configuration go at once, not only with the tmpfs. */
 	store_remove_tree(AT_FDCWD, q->bundle);
 	return r;

@@ -9,7 +9,7 @@
  * rule of its own (or); a rule whose action is the default action is void; a
  * name that this libseccomp does not know is ignored.
  *
- * In front goes what runc calls the ENOSYS stub.  A profile that denies by
+ * In front goes a part that answers ENOSYS.  A profile that denies by
  * default was written when the kernel had fewer system calls.  A C library that
  * tries a newer one falls back on ENOSYS, but not on EPERM.  So a number above
  * the highest one that the profile names on that architecture answers ENOSYS.
@@ -287,8 +287,8 @@ static size_t enosys(const struct compiler *s, struct sock_filter out[ARCHS_MAX 
 static int export(struct compiler *s, struct seccomp_program *out, struct error *err)
 {
 	_cleanup_fd_ int fd = memfd_create("seccomp", MFD_CLOEXEC);
-	struct sock_filter stub[ARCHS_MAX * 8 + 1];
-	size_t stub_count, len;
+	struct sock_filter front[ARCHS_MAX * 8 + 1];
+	size_t front_count, len;
 	off_t end;
 	int r;
 
@@ -301,11 +301,11 @@ static int export(struct compiler *s, struct seccomp_program *out, struct error 
 	if (end <= 0 || end % (off_t)sizeof(struct sock_filter) || lseek(fd, 0, SEEK_SET) < 0)
 		return error_set(err, ERR_SYSTEM, EIO, "libseccomp generated a filter of %lld bytes", (long long)end);
 	len = (size_t)end;
-	stub_count = enosys(s, stub);
-	out->count = stub_count + len / sizeof(struct sock_filter);
+	front_count = enosys(s, front);
+	out->count = front_count + len / sizeof(struct sock_filter);
 	out->insns = arena_array(s->arena, struct sock_filter, out->count);
-	memcpy(out->insns, stub, stub_count * sizeof *stub);
-	if (fd_read_full(fd, out->insns + stub_count, len) != (ssize_t)len)
+	memcpy(out->insns, front, front_count * sizeof *front);
+	if (fd_read_full(fd, out->insns + front_count, len) != (ssize_t)len)
 		return error_set(err, ERR_SYSTEM, EIO, "read the generated filter");
 	return 0;
 }
