@@ -313,7 +313,7 @@ uint32_t v2_available(const struct hierarchy *h)
 }
 
 /* The level that does not hand the controller down, and why. */
-int v2_missing_error(const struct hierarchy *h, enum controller c, struct error *err)
+int v2_missing_error(const struct cgroup *cg, const struct hierarchy *h, enum controller c, struct error *err)
 {
 	const char *name = controller_name(c, true);
 	_cleanup_fd_ int dir = h->mount_point ? cgroup_open_path(h->mount_point) : -1;
@@ -330,7 +330,8 @@ int v2_missing_error(const struct hierarchy *h, enum controller c, struct error 
 		if (!(read_controllers(dir, "cgroup.subtree_control") & CTRL_BIT(c))) {
 			if (pids_any(dir, false) > 0 && p != h->rel)
 				error_hint(err, "%s has processes of its own; only a cgroup without processes can hand controllers "
-						"down: move them into a child of it, or use --systemd-cgroup", path);
+						"down: move them into a child of it%s", path,
+					cg->manager == CGROUP_MANAGER_SYSTEMD ? "" : ", or use --systemd-cgroup");
 			else
 				error_hint(err, "enable it: echo +%s > %s/cgroup.subtree_control (systemd: Delegate=%s)", name, path,
 					name);

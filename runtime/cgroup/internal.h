@@ -182,7 +182,7 @@ void v2_enable(struct hierarchy *h, uint32_t wanted, uint32_t needed);
 /* v2: bits of the controllers that work in h. */
 uint32_t v2_available(const struct hierarchy *h);
 /* v2: say why controller c does not work in h. */
-int v2_missing_error(const struct hierarchy *h, enum controller c, struct error *err);
+int v2_missing_error(const struct cgroup *cg, const struct hierarchy *h, enum controller c, struct error *err);
 
 /* --- the payload's cgroup (payload.c) ------------------------------------------ */
 

@@ -150,7 +150,7 @@ int limit_apply(const struct cgroup *cg, const struct limit_group *g, const stru
 	r = h->unified ? g->v2(cg, h, res, err) : g->v1(cg, h, res, err);
 	if (r == -EOPNOTSUPP && h->unified && g->controller < CTRL_NET_CLS && !(v2_available(h) & CTRL_BIT(g->controller))) {
 		error_clear(err);
-		r = v2_missing_error(h, g->controller, err);
+		r = v2_missing_error(cg, h, g->controller, err);
 	}
 	return r;
 }

@@ -266,7 +266,7 @@ static bool acts(const char *key)
 	return false;
 }
 
-static int unified_one(const struct hierarchy *h, const char *key, const char *value, struct error *err)
+static int unified_one(const struct cgroup *cg, const struct hierarchy *h, const char *key, const char *value, struct error *err)
 {
 	size_t n = strcspn(key, ".");
 	int c = controller_find(key, n);
@@ -287,7 +287,7 @@ static int unified_one(const struct hierarchy *h, const char *key, const char *v
 		value += value[len] ? len + 1 : len;
 		r = cg_try_write(h, key, line);
 		if (r == -ENOENT && c >= 0 && !(v2_available(h) & CTRL_BIT(c)))
-			return v2_missing_error(h, c, err);
+			return v2_missing_error(cg, h, c, err);
 		if (r < 0)
 			return cg_write_error(h, key, line, -r, err);
 	} while (*value);
@@ -296,10 +296,9 @@ static int unified_one(const struct hierarchy *h, const char *key, const char *v
 
 int v2_unified(const struct cgroup *cg, const struct hierarchy *h, const struct config_resources *res, struct error *err)
 {
-	(void)cg;
 	for (size_t i = 0; i < res->unified.count; i++) {
 		struct error one = { 0 };
-		int r = unified_one(h, res->unified.items[i].key, res->unified.items[i].value, &one);
+		int r = unified_one(cg, h, res->unified.items[i].key, res->unified.items[i].value, &one);
 
 		if (r < 0) {
 			if (err)

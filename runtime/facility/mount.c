@@ -7,6 +7,8 @@
  * Sources of bind mounts are paths of the host.  With a user namespace, and for
  * idmapped mounts, the host side clones and flags them before the process
  * exists; otherwise the container side does, from its copy of the host's mounts.
+ * A source below the root filesystem on which an earlier entry has mounted is
+ * what that entry has put there: it is opened in the container, in its turn.
  *
  * proc and sysfs go only on real directories; below a procfs only a few files
  * may be covered, or the runtime's own view (and that of the LSMs) could be
@@ -43,7 +45,9 @@
 struct mount {
 	const struct config_mount *m;
 	struct mount_options o;
+	const char *inside; /* the source, as a path in the container, where an earlier entry of mounts has made it */
 	int source; /* host side: the detached clone, -1: the container side opens it */
+	int userns; /* with inside: carries the mapping of an idmapped mount, else -1 */
 	bool late;  /* becomes read-only when everything in it has been made */
 	int writable; /* until then: the mount */
 };
@@ -51,6 +55,7 @@ struct mount {
 static int open_bind_source(const struct container *c, struct mount *mt, struct error *err)
 {
 	const char *source = mt->m->source;
+	int nofollow = mt->o.source_nofollow || mt->o.copy_symlink ? O_NOFOLLOW : 0;
 	_cleanup_fd_ int fd = -1;
 	int tree, r;
 
@@ -58,9 +63,12 @@ static int open_bind_source(const struct container *c, struct mount *mt, struct 
 	 * another one. */
 	if (source[0] != '/')
 		source = arena_printf(c->arena, "%s/%s", c->options.bundle, source);
-	fd = open(source, O_PATH | O_CLOEXEC | (mt->o.source_nofollow || mt->o.copy_symlink ? O_NOFOLLOW : 0));
+	if (mt->inside)
+		fd = path_open_in_root(c->root_fd, mt->inside, O_PATH | nofollow);
+	else
+		fd = open(source, O_PATH | O_CLOEXEC | nofollow);
 	if (fd < 0)
-		return error_sys(err, errno, "open source \"%s\"", source);
+		return error_sys(err, mt->inside ? -fd : errno, "open source \"%s\"", source);
 	tree = mount_clone(fd, mt->o.recursive_bind, source, err);
 	if (tree < 0)
 		return tree;
@@ -88,6 +96,16 @@ static int idmap(const struct container *c, const struct mount *mt, struct error
 	if (made < 0 && (joined < 0 || mt->m->uid_mappings_count))
 		return made;
 	return mount_idmap(mt->source, mt->o.recursive_idmap, made >= 0 ? made : joined, err);
+}
+
+/* Host side, for a source inside: without a user namespace of the container's, so the mapping is the mount's own. */
+static int open_mapping(struct container *c, const struct step *s, struct error *err)
+{
+	struct mount *mt = (struct mount *)s->data;
+
+	mt->userns = userns_for_mapping(mt->m->uid_mappings, mt->m->uid_mappings_count, mt->m->gid_mappings,
+		mt->m->gid_mappings_count, c, err);
+	return mt->userns < 0 ? mt->userns : 0;
 }
 
 /* Host side. */
@@ -205,7 +223,7 @@ static int becomes_root(struct container *c, const struct mount *mt, int fd, str
 
 static int mount_bind(struct container *c, struct mount *mt, struct error *err)
 {
-	_cleanup_fd_ int tree = fd_take(&mt->source), target = -1;
+	_cleanup_fd_ int tree = fd_take(&mt->source), userns = fd_take(&mt->userns), target = -1;
 	bool flagged = tree >= 0;
 	struct stat st;
 	int r;
@@ -221,7 +239,9 @@ static int mount_bind(struct container *c, struct mount *mt, struct error *err)
 		return tree;
 	if (fstat(tree, &st) < 0)
 		return error_sys(err, errno, "look at source \"%s\"", mt->m->source);
-	r = flagged ? 0 : mount_apply(tree, &mt->o, err);
+	r = userns >= 0 ? mount_idmap(tree, mt->o.recursive_idmap, userns, err) : 0;
+	if (r == 0 && !flagged)
+		r = mount_apply(tree, &mt->o, err);
 	if (r < 0)
 		return r;
 	target = open_target(c, mt, S_ISDIR(st.st_mode), err);
@@ -346,6 +366,47 @@ static bool is_below(const char *path, const char *directory)
 	return strncmp(path, directory, n) == 0 && path[n] == '/';
 }
 
+/* The path in the container of the source of config->mounts[index], when it is at or below where an earlier one mounts. */
+static const char *find_inside(const struct container *c, size_t index)
+{
+	const struct config_mount *all = c->config->mounts;
+	const char *source = all[index].source;
+
+	if (source[0] != '/')
+		source = arena_printf(c->arena, "%s/%s", c->options.bundle, source);
+	if (!is_below(source, c->rootfs))
+		return NULL;
+	source += strlen(c->rootfs);
+	for (size_t i = 0; i < index; i++)
+		if (strcmp(source, all[i].destination) == 0 || is_below(source, all[i].destination))
+			return source;
+	return NULL;
+}
+
+static int plan_source(struct container *c, struct mount *mt, size_t index, struct error *err)
+{
+	struct plan *p = &c->plan;
+	struct step *s;
+
+	mt->inside = find_inside(c, index);
+	if (mt->inside && !mt->o.idmap)
+		return 0;
+	/* Who is in the namespace may not map a filesystem of the host, and who is outside cannot reach the mount. */
+	if (mt->inside && c->userns)
+		return error_set(err, ERR_UNSUPPORTED, EOPNOTSUPP,
+			"the source \"%s\" is an earlier mount of the container, which cannot be idmapped in a user namespace",
+			mt->m->source);
+	if (mt->inside) {
+		s = plan_add(p, STAGE_HOST, "mount", "mounts", open_mapping, mt);
+		step_text(p, s, "open the mapping of %s", mt->m->source);
+	} else {
+		s = plan_add(p, STAGE_HOST, "mount", "mounts", open_on_host, mt);
+		step_text(p, s, "clone the mount of %s", mt->m->source);
+	}
+	s->index = (int)index;
+	return 0;
+}
+
 /* Is more made in this mount than it holds by itself?  "/dev/x" stands for the devices and the console. */
 static bool is_filled_later(const struct config *config, const struct mount *mt, size_t index)
 {
@@ -394,7 +455,7 @@ int mount_plan(struct container *c, struct error *err)
 		int r;
 
 		mt->m = &config->mounts[i];
-		mt->source = mt->writable = -1;
+		mt->source = mt->userns = mt->writable = -1;
 		r = mount_options_parse(mt->m, c->arena, &mt->o, err);
 		if (r == 0 && mt->o.bind && !mt->o.remount && !mt->m->source)
 			r = error_set(err, ERR_CONFIG, EINVAL, "a bind mount needs a source");
@@ -403,14 +464,11 @@ int mount_plan(struct container *c, struct error *err)
 		if (r == 0 && mt->o.idmap && !mt->m->uid_mappings_count && !c->userns)
 			r = error_set(err, ERR_CONFIG, EINVAL,
 				"idmap needs uidMappings and gidMappings, or a user namespace whose mappings it takes");
+		if (r == 0 && mt->o.bind && !mt->o.remount && !mt->o.copy_symlink && (c->host_opens || mt->o.idmap))
+			r = plan_source(c, mt, i, err);
 		if (r < 0) {
 			error_path(err, "mounts[%zu]", i);
 			return error_wrap(err, "mount on \"%s\"", mt->m->destination);
-		}
-		if (mt->o.bind && !mt->o.remount && !mt->o.copy_symlink && (c->host_opens || mt->o.idmap)) {
-			s = plan_add(p, STAGE_HOST, "mount", "mounts", open_on_host, mt);
-			s->index = (int)i;
-			step_text(p, s, "clone the mount of %s", mt->m->source);
 		}
 		s = plan_add(p, STAGE_MOUNT, "mount", "mounts", mount_step, mt);
 		s->index = (int)i;

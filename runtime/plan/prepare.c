@@ -25,8 +25,12 @@ static int load(struct container *c, struct error *err)
 	if (c->bundle_fd < 0)
 		return error_sys(err, errno, "open bundle %s", c->options.bundle);
 	r = config_load(c->bundle_fd, name, c->options.bundle, c->arena, &doc, err);
-	if (r < 0)
+	if (r < 0) {
+		/* "run NAME" in the directory above the bundle. */
+		if (err->errnum == ENOENT && faccessat(c->bundle_fd, arena_printf(c->arena, "%s/%s", c->id, name), F_OK, 0) == 0)
+			error_hint(err, "the directory %s is a bundle: give it as \"%s/\" or with --bundle", c->id, c->id);
 		return r;
+	}
 	c->config = doc.config;
 	c->process = doc.config->process;
 	c->config_raw = doc.text;

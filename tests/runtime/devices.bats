@@ -53,6 +53,14 @@ load helpers
 	assert_match '^/opt/null character special file 1:3 666 0 0$'
 }
 
+@test "a device of the configuration is there although its own rule lets nobody make it" {
+	config '.linux.devices = [{"path": "/dev/mynull", "type": "c", "major": 1, "minor": 11}]
+		| .linux.resources.devices = [{"allow": false, "access": "rwm"}, {"allow": true, "type": "c", "major": 1, "minor": 11, "access": "rw"}]'
+	inside_ok 'stat -c "%F %t:%T" /dev/mynull; mknod /dev/other c 1 11 || echo "not allowed"'
+	assert_line 'character special file 1:b'
+	assert_line 'not allowed'
+}
+
 @test "in a user namespace too a device has the number, mode and owner asked for, wherever it is" {
 	config '.linux.namespaces += [{"type": "user"}]'
 	chmod 755 "$T" "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR/test" 2>/dev/null || true

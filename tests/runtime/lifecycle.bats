@@ -467,6 +467,17 @@ bigger() { [ "$(stat -c %s "$1")" -gt "$2" ]; }
 	assert_clean
 }
 
+@test "the name of a bundle below the current directory is no bundle, and the error says how to give it" {
+	cd "$(dirname "$BUNDLE")"
+	run rt run "$(basename "$BUNDLE")"
+	assert_status 1
+	assert_has config.json
+	assert_has "give it as \"$(basename "$BUNDLE")/\" or with --bundle"
+	run rt run no-such
+	assert_status 1
+	refute_has 'give it as'
+}
+
 @test "create with a bundle that does not exist names it" {
 	run rt create --bundle "$T/missing" "$ID"
 	assert_status 1

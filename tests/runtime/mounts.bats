@@ -424,6 +424,37 @@ inside"
 	assert_output '1005 2006'
 }
 
+@test "the source of a bind mount may be what an earlier entry has mounted below the root filesystem" {
+	local add
+	mkdir -p "$T/src/a" "$BUNDLE/rootfs/mnt"
+	echo text >"$T/src/a/file"
+	chown -R 100005:100006 "$T/src"
+	config '.mounts += [{"destination": "/mnt", "type": "bind", "source": $s, "options": ["bind"]},
+		{"destination": "/mnt/a/more", "type": "tmpfs", "source": "tmpfs"},
+		{"destination": "/final", "type": "bind", "source": ($b + "/rootfs/mnt/a"), "options": ["rbind"]},
+		{"destination": "/relative", "type": "bind", "source": "rootfs/mnt/a", "options": ["bind", "ro"]}]' --arg s "$T/src" --arg b "$BUNDLE"
+	for add in . '.linux.namespaces += [{"type": "user"}] | .linux.uidMappings = [{"containerID": 0, "hostID": 100000, "size": 65536}] |
+		.linux.gidMappings = .linux.uidMappings'; do
+		config "$add"
+		inside_ok 'cat /final/file /relative/file; echo >/final/more/new; ls /mnt/a/more /relative/more; mkdir /relative/x || echo "read-only"'
+		assert_has 'text
+text'
+		assert_line new
+		assert_line read-only
+	done
+	# nothing of that is on the host
+	assert_eq "$(ls "$BUNDLE/rootfs/mnt")" ''
+	config '.mounts[-2] |= (.options += ["idmap"] | .uidMappings = [{"containerID": 100005, "hostID": 7, "size": 1}] | .gidMappings = .uidMappings)'
+	run rt run --bundle "$BUNDLE" "$ID"
+	assert_status 1
+	assert_has 'mounts['
+	assert_has 'cannot be idmapped in a user namespace'
+	config 'del(.linux.uidMappings, .linux.gidMappings) | .linux.namespaces -= [{"type": "user"}]'
+	inside_ok 'stat -c %u /final/file /mnt/a/file'
+	assert_output '7
+100005'
+}
+
 @test "idmap reaches the mounts below only with ridmap" {
 	need_kernel 5.12 'idmapped mounts'
 	mkdir -p "$T/src/sub"
