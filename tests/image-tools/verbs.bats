@@ -232,7 +232,7 @@ teardown_file() { work_down; }
 	[ -d "$WORK/there" ]
 }
 
-@test "full disk: load, import, pull, unpack, commit say so and leave nothing" {
+@test "full disk: load, import, unpack, commit say so and leave nothing" {
 	mkdir "$WORK/small"
 	mount -t tmpfs -o size=3m none "$WORK/small"
 	export OCI_IMAGE_STORE=$WORK/small/store
@@ -263,6 +263,18 @@ teardown_file() { work_down; }
 		[ ! -e "$WORK/small/b" ]
 	done
 	for d in layers tmp bundles; do [ -z "$(ls "$WORK/small/store/$d")" ]; done
+	# a bundle elsewhere, whose changes do not fit into the store
+	image unpack --flat --no-config zero:1 "$WORK/roomy"
+	head -c 6000000 /dev/urandom >"$WORK/roomy/rootfs/more"
+	image images >"$WORK/before"
+	ls "$WORK/small/store/blobs/sha256" >"$WORK/blobs"
+	full commit "$WORK/roomy" zero:2
+	[ "$(image images)" = "$(cat "$WORK/before")" ]
+	[ "$(ls "$WORK/small/store/blobs/sha256")" = "$(cat "$WORK/blobs")" ]
+	[ -z "$(ls "$WORK/small/store/tmp")" ]
+	rm "$WORK/roomy/rootfs/more"
+	touch "$WORK/roomy/rootfs/less"
+	image commit "$WORK/roomy" zero:2
 	umount "$WORK/small"
 }
 
