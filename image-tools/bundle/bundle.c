@@ -357,6 +357,16 @@ static int write_config(struct build *b, struct error *err)
 	return r < 0 ? error_sys(err, -r, "write %s/config.json", b->path) : 0;
 }
 
+static void write_map(struct json_writer *w, const char *name, const struct id_map *map, struct arena *a)
+{
+	if (map->count == 0)
+		return;
+	json_write_member_array(w, name);
+	for (size_t i = 0; i < map->count; i++)
+		json_write_string(w, arena_printf(a, "%u:%u:%u", map->ranges[i].inside, map->ranges[i].outside, map->ranges[i].count));
+	json_write_end_array(w);
+}
+
 static int write_info(struct build *b, const char *image, struct error *err)
 {
 	struct json_writer w;
@@ -378,6 +388,8 @@ static int write_info(struct build *b, const char *image, struct error *err)
 	for (size_t i = 0; b->overlay && b->layers && i < b->image.manifest.layers_count; i++)
 		json_write_string(&w, b->layers[i]);
 	json_write_end_array(&w);
+	write_map(&w, "uidMap", &b->o->uids, b->store->arena);
+	write_map(&w, "gidMap", &b->o->gids, b->store->arena);
 	json_write_member_array(&w, "ports");
 	for (size_t i = 0; i < b->spec.ports_count; i++) {
 		json_write_object(&w);
@@ -481,6 +493,8 @@ static const struct json_field info_fields[] = {
 	JSON_F(JSON_BOOL, struct bundle_info, inside, "inside"),
 	JSON_F(JSON_STRING, struct bundle_info, tree, "tree"),
 	JSON_F_LIST(JSON_STRINGS, struct bundle_info, layers, "layers"),
+	JSON_F_LIST(JSON_STRINGS, struct bundle_info, uid_map, "uidMap"),
+	JSON_F_LIST(JSON_STRINGS, struct bundle_info, gid_map, "gidMap"),
 };
 static const struct json_object info_object = JSON_OBJECT_OF("bundle", struct bundle_info, info_fields);
 
@@ -501,7 +515,11 @@ int bundle_info_read(const char *path, struct arena *a, struct bundle_info *info
 		return error_wrap(err, "%s/bundle.json", path);
 	}
 	info->path = path;
-	return 0;
+	for (size_t i = 0; r >= 0 && i < info->uid_map.count; i++)
+		r = bundle_parse_id_range(info->uid_map.items[i], &info->uids, err);
+	for (size_t i = 0; r >= 0 && i < info->gid_map.count; i++)
+		r = bundle_parse_id_range(info->gid_map.items[i], &info->gids, err);
+	return r < 0 ? error_wrap(err, "%s/bundle.json", path) : 0;
 }
 
 /* A process whose root directory this is, or 0: a container's mounts are its own, so unmounting ours would not fail. */

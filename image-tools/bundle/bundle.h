@@ -61,6 +61,8 @@ struct bundle_info {
 	const char *tree; /* digest of the file "tree", or NULL */
 	bool overlay, inside; /* inside: mounted by the runtime */
 	struct string_list layers; /* layer names, bottom first */
+	struct string_list uid_map, gid_map; /* "CONTAINER:HOST:SIZE" of a flat tree with the ids of a user namespace */
+	struct id_map uids, gids; /* these, parsed */
 };
 int bundle_info_read(const char *path, struct arena *a, struct bundle_info *info, struct error *err);
 

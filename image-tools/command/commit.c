@@ -28,7 +28,7 @@ static const struct option_spec specs[] = {
 	{ 0 },
 };
 
-static int flat_base(struct program *p, const struct image *image, struct error *err)
+static int flat_base(struct program *p, const struct bundle_info *info, const struct image *image, struct error *err)
 {
 	char name[32];
 	int r = store_run_dir(&p->store, err), fd;
@@ -39,12 +39,14 @@ static int flat_base(struct program *p, const struct image *image, struct error 
 	if (mkdirat(p->store.run, name, 0755) < 0)
 		return error_sys(err, errno, "create a directory");
 	fd = openat(p->store.run, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	r = fd < 0 ? error_sys(err, errno, "open a directory") : unpacked_flat(&p->store, image, fd, geteuid() != 0, err);
+	r = fd < 0 ? error_sys(err, errno, "open a directory") :
+		     unpacked_flat_mapped(&p->store, image, fd, geteuid() != 0, &info->uids, &info->gids, err);
 	return r < 0 ? r : fd;
 }
 
 struct base {
 	struct program *p;
+	const struct bundle_info *info;
 	const struct image *image;
 };
 
@@ -52,7 +54,7 @@ static int open_base(void *opaque, struct error *err)
 {
 	const struct base *b = opaque;
 
-	return flat_base(b->p, b->image, err);
+	return flat_base(b->p, b->info, b->image, err);
 }
 
 static bool read_tree(struct program *p, const struct bundle_info *info, struct tree_reader *tree)
@@ -67,7 +69,7 @@ static bool read_tree(struct program *p, const struct bundle_info *info, struct 
 static int write_layer(struct program *p, const struct bundle_info *info, const struct image *image, bool squash,
 	struct layer_writer *l, struct error *err)
 {
-	struct tar_writer w = { .sink = layer_write, .opaque = l };
+	struct tar_writer w = { .sink = layer_write, .opaque = l, .uids = &info->uids, .gids = &info->gids };
 	_cleanup_fd_ int now = -1, before = -1;
 	struct tree_reader tree;
 
@@ -83,8 +85,8 @@ static int write_layer(struct program *p, const struct bundle_info *info, const 
 	if (now < 0)
 		return error_sys(err, errno, "open %s/rootfs", info->path);
 	if (read_tree(p, info, &tree))
-		return diff_write_changes_since(&tree, open_base, &(struct base){ p, image }, now, &w, err);
-	before = flat_base(p, image, err);
+		return diff_write_changes_since(&tree, open_base, &(struct base){ p, info, image }, now, &w, err);
+	before = flat_base(p, info, image, err);
 	return before < 0 ? before : diff_write_changes(before, now, &w, err);
 }
 

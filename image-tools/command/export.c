@@ -54,15 +54,18 @@ static int run(struct program *p, void *opaque, int argc, char **argv, struct er
 	struct options *o = opaque;
 	_cleanup_fd_ int root = -1, file = -1;
 	int out = STDOUT_FILENO, r = program_store(p, err);
+	struct bundle_info info = { 0 };
 	struct stat st;
 
 	(void)argc;
 	if (r < 0)
 		return r;
-	if (stat(arena_printf(&p->arena, "%s/bundle.json", argv[0]), &st) == 0)
-		root = bundle_open_root(&p->store, argv[0], err);
-	else
+	if (stat(arena_printf(&p->arena, "%s/bundle.json", argv[0]), &st) == 0) {
+		r = bundle_info_read(argv[0], &p->arena, &info, err);
+		root = r < 0 ? r : bundle_open_root(&p->store, argv[0], err);
+	} else {
 		root = open_image(p, argv[0], err);
+	}
 	if (root < 0)
 		return root;
 	if (o->output) {
@@ -70,7 +73,7 @@ static int run(struct program *p, void *opaque, int argc, char **argv, struct er
 		if (file < 0)
 			return error_sys(err, errno, "create %s", o->output);
 	}
-	struct tar_writer w = { .sink = to_fd, .opaque = &out };
+	struct tar_writer w = { .sink = to_fd, .opaque = &out, .uids = &info.uids, .gids = &info.gids };
 
 	return diff_write_tree(root, &w, err);
 }

@@ -31,6 +31,8 @@ struct id_map {
 	struct id_range ranges[ID_RANGES_MAX];
 	size_t count;
 };
+/* The other way round; map may be NULL.  False: the id is in no range. */
+bool apply_map_back(const struct id_map *map, uint32_t id, uint32_t *mapped);
 
 struct apply_options {
 	int root;	/* directory to apply to; freshly made and private to us */

@@ -20,6 +20,7 @@
 
 #include "base/fd.h"
 #include "base/path.h"
+#include "image-tools/layer/apply.h"
 
 #define PATH_LENGTH 8192
 
@@ -148,8 +149,7 @@ static const char *linked(struct walk *w, const struct stat *st)
 
 static int emit(struct walk *w, int dir, const char *name, const struct stat *st, bool *opaque)
 {
-	struct tar_entry e = { .path = w->path, .mode = st->st_mode & 07777, .uid = st->st_uid, .gid = st->st_gid,
-		.mtime = st->st_mtim.tv_sec };
+	struct tar_entry e = { .path = w->path, .mode = st->st_mode & 07777, .mtime = st->st_mtim.tv_sec };
 	struct tar_attribute *attributes;
 	_cleanup_fd_ int fd = -1;
 	char target[4097];
@@ -161,6 +161,11 @@ static int emit(struct walk *w, int dir, const char *name, const struct stat *st
 			S_ISCHR(st->st_mode) ? '3' : S_ISBLK(st->st_mode) ? '4' : S_ISFIFO(st->st_mode) ? '6' : 0;
 	if (!e.type)
 		return 0; /* sockets mean nothing without their process */
+	if (!apply_map_back(w->w->uids, st->st_uid, &e.uid) || !apply_map_back(w->w->gids, st->st_gid, &e.gid)) {
+		error_hint(w->err, "give it (chown) an owner that the bundle's id maps have");
+		return error_set(w->err, ERR_CONFIG, EOVERFLOW, "\"%s\": its owner %u:%u is nobody in the container", w->path,
+			st->st_uid, st->st_gid);
+	}
 	e.attributes_count = read_attributes(w, dir, name, &attributes, opaque);
 	e.attributes = attributes;
 	if (e.type == '1')

@@ -82,6 +82,22 @@ bool apply_map_id(const struct id_map *map, int64_t id, uint32_t *mapped)
 	return false;
 }
 
+bool apply_map_back(const struct id_map *map, uint32_t id, uint32_t *mapped)
+{
+	*mapped = id;
+	if (!map || map->count == 0)
+		return true;
+	for (size_t i = 0; i < map->count; i++) {
+		const struct id_range *r = &map->ranges[i];
+
+		if (id >= r->outside && id - r->outside < r->count) {
+			*mapped = r->inside + (id - r->outside);
+			return true;
+		}
+	}
+	return false;
+}
+
 int apply_owner(struct apply *c, struct archive_entry *e, uid_t *uid, gid_t *gid, struct error *err)
 {
 	int64_t u = archive_entry_uid(e), g = archive_entry_gid(e);

@@ -28,9 +28,12 @@ struct tar_entry {
 	size_t attributes_count;
 };
 
+struct id_map;
+
 struct tar_writer {
 	codec_sink *sink;
 	void *opaque;
+	const struct id_map *uids, *gids; /* for the writers of diff.h: the ids of the tree, outside, and those to write; or NULL */
 	uint64_t left; /* bytes of the current entry still to come */
 	unsigned int padding;
 };

@@ -222,6 +222,25 @@ as() {
 	[ "${lines[1]}" = 33:34 ]
 	[ "${lines[2]}" = 1000:1000 ]
 	[[ ${lines[3]} == *200000*65536* ]]
+	# what changed goes back with the container's ids, with and without the record of the tree, and nothing else does
+	echo new >"$WORK/b/rootfs/data/new"
+	chown 200033:300034 "$WORK/b/rootfs/data/new"
+	for how in recorded compared; do
+		image commit "$WORK/b" "mapped:$how"
+		image export "mapped:$how" | tar -tv --numeric-owner >"$WORK/list"
+		grep -E ' 33/34 .* data/new$' "$WORK/list"
+		image inspect --files "mapped:$how" "$(image inspect --raw "mapped:$how" | jq '.layers | length')" >"$WORK/list"
+		cat "$WORK/list"
+		grep -q data/new "$WORK/list"
+		run grep -E 'www|data/seed|/bin|/lib' "$WORK/list"
+		[ "$status" = 1 ]
+		rm -f "$WORK/b/tree"
+	done
+	image export "$WORK/b" | tar -tv --numeric-owner | grep -E ' 33/34 .* data/new$'
+	chown 5:5 "$WORK/b/rootfs/data/new"
+	run image commit "$WORK/b" mapped:3
+	[ "$status" = 1 ]
+	[[ $output == *'data/new": its owner 5:5 is nobody in the container'* ]]
 	image rm-bundle "$WORK/b"
 	run image unpack --uid-map 0:200000:30 app:1 "$WORK/b"
 	[ "$status" = 1 ]
