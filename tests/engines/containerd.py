@@ -18,6 +18,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -29,6 +30,7 @@ os.environ.setdefault("SHIM", os.environ.get("OCI_BUILD", HERE + "/../../build")
 import ctr  # noqa: E402
 import shimlib  # noqa: E402
 from ctr import IMAGE, Containerd, handler  # noqa: E402
+from grpc import GrpcError  # noqa: E402
 from shimlib import Skip, wait_until  # noqa: E402
 
 OCI_RT = os.environ.get("OCI_RT") or os.environ.get("OCI_BUILD", HERE + "/../../build") + "/oci-rt"
@@ -131,7 +133,14 @@ class Try:
             for words in (("task", "rm", "-f"), ("c", "rm")):
                 self.d.ctr(*words, i, rc=None)
         shutil.rmtree(self.dir, ignore_errors=True)
-        wait_until(lambda: self.d.shims() == [], timeout=20, what="no shim is left")
+        try:
+            wait_until(lambda: self.d.shims() == [], timeout=20)
+        except Exception:
+            # Not for the next attempt, which may be the reference's: it would fail for it.
+            left = [open("/proc/%d/cmdline" % p).read().split("\0") for p in self.d.shims()]
+            for p in self.d.shims():
+                os.kill(p, signal.SIGKILL)
+            raise AssertionError("shims are left: %s" % left)
 
 
 def attempt(daemon, name, f, combination):
@@ -146,6 +155,9 @@ def attempt(daemon, name, f, combination):
         where = traceback.extract_tb(e.__traceback__)
         line = [x for x in where if "check_" in x.name][-1:] or where[-1:]
         trouble = ("fail", "line %d: %s: %s" % (line[0].lineno, type(e).__name__, shorten(str(e))))
+        if isinstance(e, GrpcError):
+            errors = [x for x in daemon.tail().splitlines() if "level=error" in x]
+            trouble = ("fail", " ".join([trouble[1]] + errors[-1:]))
     try:
         t.close()
     except Exception as e:
@@ -170,7 +182,7 @@ def shorten(text):
 def first_line(text):
     """The reason, without the command line that ctr was given."""
     line = " ".join(text.strip().splitlines()[0].split())
-    return line[line.rfind(" ctr: ") + 1:][:300]
+    return line[line.rfind(" ctr: ") + 1:][:500]
 
 
 # combination: what lib.bash's records and table.sh call the engine
