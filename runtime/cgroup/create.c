@@ -317,7 +317,7 @@ int v2_missing_error(const struct cgroup *cg, const struct hierarchy *h, enum co
 {
 	const char *name = controller_name(c, true);
 	_cleanup_fd_ int dir = h->mount_point ? cgroup_open_path(h->mount_point) : -1;
-	char path[PATH_MAX];
+	char path[PATH_MAX], own[64];
 	size_t n;
 
 	if (dir < 0 || !(read_controllers(dir, "cgroup.controllers") & CTRL_BIT(c)))
@@ -328,7 +328,7 @@ int v2_missing_error(const struct cgroup *cg, const struct hierarchy *h, enum co
 		int next;
 
 		if (!(read_controllers(dir, "cgroup.subtree_control") & CTRL_BIT(c))) {
-			if (pids_any(dir, false) > 0 && p != h->rel)
+			if (cg_read_at(dir, "cgroup.procs", own, sizeof own) > 0 && p != h->rel)
 				error_hint(err, "%s has processes of its own; only a cgroup without processes can hand controllers "
 						"down: move them into a child of it%s", path,
 					cg->manager == CGROUP_MANAGER_SYSTEMD ? "" : ", or use --systemd-cgroup");
@@ -387,8 +387,11 @@ int v2_give(int dir, const char *path, uid_t uid, struct error *err)
 
 	if (cg_read_at(AT_FDCWD, "/sys/kernel/cgroup/delegate", files, sizeof files) <= 0)
 		strcpy(files, "cgroup.procs\ncgroup.subtree_control\ncgroup.threads");
-	if (fchownat(dir, "", uid, (gid_t)-1, AT_EMPTY_PATH) < 0)
+	if (fchownat(dir, "", uid, (gid_t)-1, AT_EMPTY_PATH) < 0) {
+		if (errno == EPERM)
+			error_hint(err, "without privileges only the container's root, user %u, can have it", host_owner());
 		return error_sys(err, errno, "give cgroup %s to user %u", path, uid);
+	}
 	for (char *f = strtok_r(files, "\n", &save); f; f = strtok_r(NULL, "\n", &save))
 		if (!strchr(f, '/') && fchownat(dir, f, uid, (gid_t)-1, AT_SYMLINK_NOFOLLOW) < 0 && errno != ENOENT)
 			return error_sys(err, errno, "give %s/%s to user %u", path, f, uid);

@@ -129,7 +129,7 @@ static void print_table(struct runtime *rt, const struct row *rows, size_t count
 		}
 		printf("%-*s  %-8d  %-8s  %-*s  %-30s  %s\n", id_width, r->id, r->status == STATUS_STOPPED ? 0 : r->state.pid,
 			status_name(r->status), bundle_width, r->state.bundle, r->state.created,
-			r->state.owner == 0 ? "root" : arena_printf(rt->arena, "#%u", r->state.owner));
+			state_owner(&r->state, rt->arena));
 	}
 }
 

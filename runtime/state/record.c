@@ -3,6 +3,8 @@
 #include "runtime/state/record.h"
 
 #include <errno.h>
+#include <pwd.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/json_write.h"
@@ -95,6 +97,21 @@ int record_parse(const char *buf, size_t len, struct arena *a, struct state *s, 
 	return 0;
 }
 
+const char *state_owner(const struct state *s, struct arena *a)
+{
+	/* Not getpwuid(): it loads the C library's modules, which a static program cannot count on. */
+	FILE *file = s->owner ? fopen("/etc/passwd", "re") : NULL;
+	const char *name = s->owner ? NULL : "root";
+	struct passwd *entry;
+
+	while (file && !name && (entry = fgetpwent(file)))
+		if (entry->pw_uid == s->owner)
+			name = arena_strdup(a, entry->pw_name);
+	if (file)
+		fclose(file);
+	return name ? name : arena_printf(a, "#%u", s->owner);
+}
+
 const char *state_json(struct arena *a, const struct state *s, enum status status, pid_t pid, bool extended, bool pretty)
 {
 	struct json_writer w;
@@ -114,7 +131,7 @@ const char *state_json(struct arena *a, const struct state *s, enum status statu
 	}
 	write_map(&w, "annotations", &s->annotations);
 	if (extended)
-		json_write_member_string(&w, "owner", arena_printf(a, "%u", s->owner));
+		json_write_member_string(&w, "owner", state_owner(s, a));
 	json_write_end_object(&w);
 	return json_writer_finish(&w, NULL);
 }

@@ -44,7 +44,7 @@ struct state {
 	uint64_t pid_start; /* clock ticks since boot */
 	const char *bundle, *rootfs;
 	const char *created; /* RFC 3339, nanoseconds, UTC */
-	uint32_t owner;	     /* uid that made it */
+	uint32_t owner;	     /* uid that made it; shown by name, see state_owner() */
 	struct config_map annotations;
 	bool poststart, poststop; /* the configuration has such hooks */
 	struct cgroup_record cgroup;
@@ -84,5 +84,7 @@ const char *state_timestamp(struct arena *a);
 /* The state as the specification defines it (runtime-spec, "State"): JSON for hooks, `state` and `list`.
  * pid 0 when status is stopped.  extended: also rootfs, created, owner. */
 const char *state_json(struct arena *a, const struct state *s, enum status status, pid_t pid, bool extended, bool pretty);
+/* The name of the user who made the container in /etc/passwd, else "#" and the uid. */
+const char *state_owner(const struct state *s, struct arena *a);
 
 #endif

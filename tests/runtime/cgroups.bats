@@ -47,9 +47,9 @@ resources() { config '.linux.resources += $r' --argjson r "$1"; }
 
 @test "a cgroupsPath of several levels is made, and the leaf removed by delete" {
 	need_cgroupfs
-	config '.linux.cgroupsPath = $p' --arg p "/$ID/a/b"
+	config '.linux.cgroupsPath = $p' --arg p "$(cgroups_path "/$ID/a/b")"
 	started
-	grep -q ":/$ID/a/b\$" "/proc/$(pid_of)/cgroup"
+	grep -q ":$(cgpath "/$ID/a/b")\$" "/proc/$(pid_of)/cgroup"
 	rt delete --force "$ID"
 	[ ! -d "$(cgdir pids "/$ID/a/b")" ]
 	# parents that are empty now may stay or go
@@ -403,7 +403,7 @@ resources() { config '.linux.resources += $r' --argjson r "$1"; }
 	need_v2
 	need_cgroupfs
 	need_controller memory
-	config '.linux.cgroupsPath = $p' --arg p "/$ID/a/b"
+	config '.linux.cgroupsPath = $p' --arg p "$(cgroups_path "/$ID/a/b")"
 	resources '{"unified": {"memory.oom.group": "1", "cgroup.max.depth": "3", "pids.max": "44"}}'
 	started
 	local d
@@ -530,6 +530,14 @@ resources() { config '.linux.resources += $r' --argjson r "$1"; }
 	need_v2
 	config '.annotations["run.oci.delegate-cgroup"] = "payload" | .process.user = {"uid": 1000, "gid": 1000} |
 		(.mounts[] | select(.type == "cgroup")).options -= ["ro"]'
+	if [ -n "$ROOTLESS" ]; then
+		run rt run --bundle "$BUNDLE" "$ID" </dev/null
+		assert_fails "only the container's root, user $(id -u), can have it"
+		config '.process.user = {"uid": 0, "gid": 0}'
+		inside_ok 'cd /sys/fs/cgroup && mkdir payload/x && echo 0 >payload/x/cgroup.procs && cat /proc/self/cgroup'
+		assert_line 0::/payload/x
+		return
+	fi
 	inside_ok 'cd /sys/fs/cgroup && mkdir payload/x && echo 0 >payload/x/cgroup.procs && cat /proc/self/cgroup'
 	assert_line 0::/payload/x
 	config '.linux.namespaces += [{"type": "user"}] | .process.user = {"uid": 0, "gid": 0} |

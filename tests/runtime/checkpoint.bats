@@ -396,7 +396,7 @@ last_tick() { grep -a tick "$1" | tail -n 1 | tr -cd 0-9; }
 	in_exec touch /new/dir/x
 	assert_ne "$status" 0
 	in_exec grep /new/dir2 /proc/mounts
-	assert_match 'tmpfs /new/dir2 tmpfs rw,nosuid.*size=64k'
+	assert_match 'tmpfs /new/dir2 tmpfs rw,(seclabel,)?nosuid.*size=64k'
 	rt mounts remove "$ID" "$T/mounts.json"
 	in_exec grep -c /new/ /proc/mounts
 	assert_output 0

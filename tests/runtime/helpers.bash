@@ -314,7 +314,7 @@ need_v2() { cgroup_v2 || skip "/sys/fs/cgroup is not a cgroup v2 file system on 
 # need_controller NAME: mounted (v1) or available (v2)
 need_controller() {
 	if cgroup_v2; then
-		grep -qw -- "$1" /sys/fs/cgroup/cgroup.controllers || skip "controller $1 is not in cgroup.controllers"
+		grep -qw -- "$1" "/sys/fs/cgroup$OWN_CGROUP/cgroup.controllers" || skip "controller $1 is not in ${OWN_CGROUP:+our }cgroup.controllers"
 	else
 		mountpoint -q "/sys/fs/cgroup/$1" || skip "controller $1 is not mounted"
 	fi

@@ -25,8 +25,8 @@ lacks_option() { [[ ",$(options_at "$1")," != *",$2,"* ]] || fail "$1 has $2: $(
 	mountinfo
 	assert_match ' /proc .* - proc proc rw'
 	assert_match ' /dev rw,nosuid - tmpfs|/dev rw,nosuid'
-	assert_match ' /dev/pts rw,nosuid,noexec,relatime .*- devpts devpts rw,mode=620,ptmxmode=666'
-	assert_match ' /dev/shm rw,nosuid,nodev,noexec.* - tmpfs shm rw,size=65536k'
+	assert_match ' /dev/pts rw,nosuid,noexec,relatime .*- devpts devpts rw,(seclabel,)?mode=620,ptmxmode=666'
+	assert_match ' /dev/shm rw,nosuid,nodev,noexec.* - tmpfs shm rw,(seclabel,)?size=65536k'
 	assert_match ' /dev/mqueue rw,nosuid,nodev,noexec.* - mqueue mqueue rw'
 	assert_match ' /sys ro,nosuid,nodev,noexec.* - sysfs sysfs '
 }

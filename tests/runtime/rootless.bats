@@ -74,7 +74,7 @@ ranges='.linux.uidMappings = [{containerID: 0, hostID: 1000, size: 1}, {containe
 	urt create --bundle "$BUNDLE" c </dev/null >/dev/null 2>&1 3>&-
 	urt start c
 	assert_eq "$(urt state c | jq -r .status)" running
-	assert_eq "$(urt state c | jq -r .owner)" 1000
+	assert_eq "$(urt state c | jq -r .owner)" "$(getent passwd 1000 | cut -d: -f1)"
 	run urt exec c cat /proc/self/uid_map
 	assert_status 0
 	assert_match '^ *0 +1000 +1$'

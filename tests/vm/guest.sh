@@ -11,9 +11,10 @@ if ! "$OCI_RT" --version >/tmp/version 2>&1; then
 	exit 1
 fi
 
-# A cgroup that hands controllers down holds no processes: bats goes into a leaf of it.
+# A cgroup that hands controllers down holds no processes: bats goes into a leaf of it.  BASHPID, because systemd reads
+# two dollar signs as one.
 AS_USER='c=/sys/fs/cgroup$(sed -n s/^0:://p /proc/self/cgroup)
-mkdir "$c/bats" && echo $$ >"$c/bats/cgroup.procs" || exit 1
+mkdir "$c/bats" && echo $BASHPID >"$c/bats/cgroup.procs" || exit 1
 for k in $(cat "$c/cgroup.controllers"); do echo "+$k" >"$c/cgroup.subtree_control"; done
 exec bats --formatter tap "$1"'
 
