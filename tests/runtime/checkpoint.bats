@@ -9,6 +9,10 @@ setup_file() {
 	if command -v criu >/dev/null && criu check >/dev/null 2>&1; then touch "$BATS_FILE_TMPDIR/criu-works"; fi
 }
 
+prepare() {
+	case $BATS_TEST_DESCRIPTION in features* | mounts*) ;; *) need_root ;; esac
+}
+
 need_criu() { [ -e "$BATS_FILE_TMPDIR/criu-works" ] || skip 'criu does not work on this host (criu check)'; }
 
 # fake_criu ANSWER: criu is tests/lib/fakecriu.py
@@ -390,6 +394,15 @@ last_tick() { grep -a tick "$1" | tail -n 1 | tr -cd 0-9; }
 	jq -n --arg s "$T/source" '[{destination: "/new/dir", type: "bind", source: $s, options: ["rbind", "ro"]},
 		{destination: "/new/file", source: "\($s)/file", options: ["bind"]},
 		{destination: "/new/dir2", type: "tmpfs", source: "tmpfs", options: ["size=64k", "nosuid"]}]' >"$T/mounts.json"
+	if [ -n "$ROOTLESS" ]; then
+		run rt mounts add "$ID" "$T/mounts.json"
+		assert_fails "clone the mount of \"$T/source\": not allowed"
+		jq '[.[2]]' "$T/mounts.json" >"$T/tmpfs.json"
+		rt mounts add "$ID" "$T/tmpfs.json"
+		in_exec grep /new/dir2 /proc/mounts
+		assert_match 'tmpfs /new/dir2 tmpfs rw,.*size=64k'
+		return
+	fi
 	rt mounts add "$ID" "$T/mounts.json"
 	in_exec cat /new/dir/file /new/file
 	assert_output $'there\nthere'

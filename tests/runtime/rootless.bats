@@ -67,6 +67,14 @@ ranges='.linux.uidMappings = [{containerID: 0, hostID: 1000, size: 1}, {containe
 	[ ! -e "$HOME_DIR/run/oci-rt/c" ] || fail 'the state is still there'
 }
 
+@test "checkpoint and restore by an unprivileged user are refused with the reason" {
+	home
+	run urt checkpoint --image-path /tmp/x c
+	assert_fails 'checkpoint and restore need root'
+	run urt restore --image-path /tmp/x --bundle "$BUNDLE" c
+	assert_fails 'checkpoint and restore need root'
+}
+
 @test "create, start, exec, ps, kill and delete by an unprivileged user" {
 	home
 	config '.process.oomScoreAdj = 77'
