@@ -381,17 +381,8 @@ limits() {
 	matches 'too many processes' "$(docker exec aa sh -c '(for i in $(seq 30); do sleep 1 & done) 2>&1' || true)" "can't fork"
 }
 
-# Where systemd removes the container's scope, containerd's own shim comes too late for the count of some kills, with
-# each runtime (in the slow guest: of 30 seen with runc 3, oci-rt 8, crun 26).
 oom() {
-	local tries=1
-	case $CGROUP in v2*systemd*) tries=25 ;; esac
-	while :; do
-		status 137 docker run --name aa -m 16m busybox sh -c 'tail /dev/zero'
-		tries=$((tries - 1))
-		[ "$tries" -gt 0 ] && [ "$(inspect '{{.State.OOMKilled}}' aa)" = false ] || break
-		docker rm aa
-	done
+	oom_until aa docker run --name aa -m 16m busybox sh -c 'tail /dev/zero'
 	equal OOMKilled "$(inspect '{{.State.OOMKilled}} {{.State.ExitCode}}' aa)" 'true 137'
 	status 137 docker run --name bb busybox sh -c "sh -c 'kill -9 \$\$'; exit \$?"
 	equal 'OOMKilled of one that was killed' "$(inspect '{{.State.OOMKilled}}' bb)" false

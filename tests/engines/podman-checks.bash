@@ -130,7 +130,7 @@ limits() {
 }
 
 oom() {
-	status 137 podman run --name one -m 16m busybox tail /dev/zero
+	oom_until one podman run --name one -m 16m busybox tail /dev/zero
 	equal OOMKilled "$(inspect '{{.State.OOMKilled}}' one)" true
 }
 
