@@ -7,6 +7,7 @@ import subprocess
 import urllib.request
 
 from containerd import cgroup_file, version
+from ctr import SYSTEMD
 from ctr import IMAGE
 from grpc import Grpc, GrpcError
 from shimlib import Skip, gone, wait_until
@@ -48,7 +49,7 @@ class Kubelet:
                   (3, self.logs), (4, [(1, "10.0.0.10"), (2, "cluster.local")])]
         config += [(5, [(1, 0), (2, c), (3, h)]) for c, h in ports]
         config += [(6, [(1, "app"), (2, "check")]),
-                   (8, [(1, "/" + self.t.d.env.ns), (2, [(1, options), (6, privileged)])] +
+                   (8, [(1, self.t.d.env.ns + ".slice" if SYSTEMD else "/" + self.t.d.env.ns), (2, [(1, options), (6, privileged)])] +
                     [(3, [(1, k), (2, v)]) for k, v in sysctls])]
         pod = text(self.call("RunPodSandbox", (1, config), (2, handler or self.t.handler)), 1)
         self.pods.append(pod)

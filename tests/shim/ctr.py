@@ -47,7 +47,10 @@ HANDLER = """\
         privileged_without_host_devices = true
 {path}        [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.{name}.options]
           BinaryName = "{binary}"
+          SystemdCgroup = {systemd}
 """
+# Pods in scopes of systemd, as a kubelet has them (cri.bats in the guest).
+SYSTEMD = os.environ.get("OCI_RT_TEST_MANAGER") == "systemd"
 
 NONET_LIST = """{"cniVersion": "0.3.1", "name": "nonet", "plugins": [{"type": "nonet"}]}"""
 # A network plugin that gives a pod an address without making anything.
@@ -84,7 +87,7 @@ def image_tar(path, rootfs, name, config):
 
 
 def handler(name, kind, binary, path=None):
-    return HANDLER.format(name=name, type=kind, binary=binary,
+    return HANDLER.format(name=name, type=kind, binary=binary, systemd=str(SYSTEMD).lower(),
                           path='        runtime_path = "%s"\n' % path if path else "")
 
 

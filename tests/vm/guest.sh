@@ -34,6 +34,7 @@ for f; do
 		continue
 	fi
 	case $f in */*) file=tests/$f.bats ;; *) file=tests/runtime/$f.bats ;; esac
+	case $f in engines/*) export OCI_BUILD=$PWD SHIM=$PWD/containerd-shim-oci-rt-v2 OCI_RT_TEST_SHORT= ;; esac
 	run_bats "$PWD/$file" 2>&1 | sed "s/^\(\(not \)\{0,1\}ok [0-9]*\) /\1 ${f##*/}: /"
 	[ "${PIPESTATUS[0]}" = 0 ] || rc=1
 done

@@ -31,6 +31,8 @@ LONG_GUESTS=(
 	# emulated, and the same column of the table: ports, checkpoints, cpusets
 	'podman-rest | --backend tcg --engines --mem 3072 --timeout 5400 | OCI_RT_TEST_LONG=1 OCI_RT_ENGINES_REST=1 OCI_RT_ENGINES_WAIT=300
 		| podman@systemd'
+	'containerd | --engines --mem 3072 --timeout 5400 | OCI_RT_TEST_LONG=1 | engines/containerd engines/cri'
+	'cri-systemd | --engines --mem 3072 --timeout 5400 | OCI_RT_TEST_LONG=1 OCI_RT_TEST_MANAGER=systemd | engines/cri'
 	'docker    | --engines --mem 3072 --timeout 5400 | OCI_RT_TEST_LONG=1 | docker@systemd'
 	'podman-selinux  | --engines --mem 3072 --timeout 3600 --lsm selinux | | podman@systemd-selinux'
 	'podman-apparmor | --engines --mem 3072 --timeout 3600 --lsm apparmor | | podman@systemd-apparmor'
@@ -71,7 +73,8 @@ fi
 W=$(mktemp -d "${TMPDIR:-/tmp}/oci-rt-vm.XXXXXX")
 trap 'rm -rf "$W"' EXIT
 mkdir -p "$W/src/tests"
-cp -a ../lib ../runtime ../conformance ../engines "$W/src/tests/"
+cp -a ../lib ../runtime ../conformance ../engines ../shim "$W/src/tests/"
+cp -a ../../contrib "$W/src/"
 cp "$here/guest.sh" "$W/src/"
 cp "$OCI_RT" "$W/src/oci-rt"
 cp "$OCI_BUILD/containerd-shim-oci-rt-v2" "$W/src/" 2>/dev/null || true
