@@ -3,13 +3,16 @@
 #include "runtime/state/record.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/fd.h"
 #include "base/json_write.h"
 
 #define RECORD_VERSION 1
+#define PASSWD_MAX (4u << 20)
 
 struct document {
 	int32_t version;
@@ -100,10 +103,14 @@ int record_parse(const char *buf, size_t len, struct arena *a, struct state *s, 
 const char *state_owner(const struct state *s, struct arena *a)
 {
 	/* Not getpwuid(): it loads the C library's modules, which a static program cannot count on. */
-	FILE *file = s->owner ? fopen("/etc/passwd", "re") : NULL;
 	const char *name = s->owner ? NULL : "root";
 	struct passwd *entry;
+	FILE *file = NULL;
+	char *text;
+	size_t len;
 
+	if (!name && fd_read_file(AT_FDCWD, "/etc/passwd", a, PASSWD_MAX, &text, &len) == 0 && len)
+		file = fmemopen(text, len, "r");
 	while (file && !name && (entry = fgetpwent(file)))
 		if (entry->pw_uid == s->owner)
 			name = arena_strdup(a, entry->pw_name);

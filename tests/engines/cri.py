@@ -183,16 +183,21 @@ def check_cri_oom(t):
 def check_cri_update(t):
     """resources of a running container, and its statistics"""
     k = Kubelet(t)
-    c = k.start(k.pod(), "app", ["sleep", "1000"], resources=[(1, 100000), (2, 50000), (3, 512), (4, 64 << 20)])
+    # some work: a kernel may count processor time in ticks
+    c = k.start(k.pod(), "app", ["sh", "-c", "i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done; exec sleep 1000"],
+                resources=[(1, 100000), (2, 50000), (3, 512), (4, 64 << 20)])
     pid = k.pid(c)
     assert cgroup_file(pid, "memory", "memory.limit_in_bytes", "memory.max") == str(64 << 20)
     assert cgroup_file(pid, "cpu", "cpu.cfs_quota_us", "cpu.max").split()[0] == "50000"
     k.call("UpdateContainerResources", (1, c), (2, [(1, 100000), (2, 20000), (3, 256), (4, 96 << 20)]))
     assert cgroup_file(pid, "memory", "memory.limit_in_bytes", "memory.max") == str(96 << 20)
     assert cgroup_file(pid, "cpu", "cpu.cfs_quota_us", "cpu.max").split()[0] == "20000"
-    s = sub(k.call("ContainerStats", (1, c)), 1)
-    assert one(sub(sub(s, 2), 2), 1) > 0, "cpu"
-    assert one(sub(sub(s, 3), 2), 1) > 0, "memory"
+    def stats(part):
+        """Of 2, the processor, and 3, the memory: the first figure."""
+        return one(sub(sub(sub(k.call("ContainerStats", (1, c)), 1), part), 2), 1)
+
+    wait_until(lambda: stats(2) > 0, what="cpu")
+    wait_until(lambda: stats(3) > 0, what="memory")
     assert len(k.call("ListContainerStats").get(1, [])) >= 1
 
 
