@@ -85,11 +85,20 @@ static int attach(const struct container *c, const struct config_device *d, int 
 /* The host's node of the same path, bound to the one in the container. */
 static int bind_node(struct container *c, const struct config_device *d, struct error *err)
 {
-	_cleanup_fd_ int source = open(d->path, O_PATH | O_CLOEXEC), tree = -1;
+	_cleanup_fd_ int source = -1, tree = -1;
+	size_t len = strlen(d->path);
 	struct stat st;
 
-	if (source < 0 || fstat(source, &st) < 0)
+	/* A slash behind a file's name is an error for open, and means nothing where a node is made. */
+	while (len > 1 && d->path[len - 1] == '/')
+		len--;
+	source = open(arena_printf(c->arena, "%.*s", (int)len, d->path), O_PATH | O_CLOEXEC);
+	if (source < 0 || fstat(source, &st) < 0) {
+		if (errno == ENOENT)
+			error_hint(err, "without privileges no device can be made: the host must have it at the same path, or bind it "
+				"from where it is in \"mounts\"");
 		return error_sys(err, errno, "open the host's device %s, to bind it in the user namespace", d->path);
+	}
 	if (!matches(d, &st))
 		return error_set(err, ERR_CONFIG, EINVAL, "the host's %s is another device than the one asked for, and a user "
 			"namespace can only bind existing ones", d->path);

@@ -5,11 +5,15 @@ load helpers
 
 # ------------------------------------------------------------------ events
 
+used_memory() { rt events --stats "$ID" | jq -e '.data.memory.usage.usage > 0'; }
+
 @test "events --stats: one line of JSON with every group" {
 	need_controller memory
 	need_controller pids
 	config '.linux.resources += {"memory": {"limit": 67108864}, "pids": {"limit": 100}}'
 	started
+	# charged in batches: the first page may not have been yet
+	eventually used_memory
 	run --separate-stderr rt events --stats "$ID"
 	assert_status 0
 	assert_eq "${#lines[@]}" 1 'number of lines'

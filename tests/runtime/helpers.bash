@@ -103,6 +103,20 @@ ROOTLESS_CONFIG='.linux.namespaces += [{"type": "user"}]
 # subid uid|gid: the caller's range, [FIRST, COUNT]
 subid() { awk -F: -v n="$(id -un)" -v i="$(id -u)" '$1 == n || $1 == i { print "[" $2 "," $3 "]"; exit }' "/etc/sub$1"; }
 
+# on_host uid|gid ID: what the host calls an id of the container, by ROOTLESS_CONFIG
+on_host() {
+	local range
+	if [ -z "$ROOTLESS" ]; then
+		echo "$2"
+	elif [ "$2" = 0 ]; then
+		id "-${1%id}"
+	else
+		range=$(subid "$1")
+		range=${range#[}
+		echo $((${range%,*} + $2 - 1))
+	fi
+}
+
 default_config() { # cgroupsPath
 	local cgroupns=''
 	if cgroup_v2; then cgroupns=',{"type":"cgroup"}'; fi
