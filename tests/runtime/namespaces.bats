@@ -14,14 +14,22 @@ holder() {
 	command unshare "${user[@]}" "$@" --fork --kill-child sleep 600 3>&- 4>&- </dev/null >/dev/null 2>&1 &
 	local up=$!
 	HELPERS+=("$up")
-	eventually grep -q . "/proc/$up/task/$up/children"
-	HOLDER=$(tr -d ' ' <"/proc/$up/task/$up/children")
-	eventually grep -q sleep "/proc/$HOLDER/comm"
+	eventually holding "$up"
 	HELPERS=("$HOLDER" "${HELPERS[@]}")
 	if [ -n "$ROOTLESS" ]; then
 		set_namespace user "/proc/$HOLDER/ns/user"
 		config 'del(.linux.uidMappings, .linux.gidMappings)'
 	fi
+}
+
+# beside it unshare may have a child that maps its ids
+holding() {
+	local p
+	for p in $(cat "/proc/$1/task/$1/children"); do
+		HOLDER=$p
+		if grep -q sleep "/proc/$p/comm"; then return; fi
+	done
+	return 1
 }
 
 # set_namespace TYPE [PATH]: replaces or adds
