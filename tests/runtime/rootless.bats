@@ -67,6 +67,17 @@ ranges='.linux.uidMappings = [{containerID: 0, hostID: 1000, size: 1}, {containe
 	[ ! -e "$HOME_DIR/run/oci-rt/c" ] || fail 'the state is still there'
 }
 
+@test "--rootless=false gives nobody privileges; a configuration without a user namespace is an error that says so" {
+	home
+	args id
+	run urt --rootless=false run --bundle "$BUNDLE" c </dev/null
+	assert_status 0
+	assert_has 'uid=0'
+	config 'del(.linux, .hostname, .mounts)'
+	run urt run --bundle "$BUNDLE" c </dev/null
+	assert_fails 'a container needs a user namespace'
+}
+
 @test "checkpoint and restore by an unprivileged user are refused with the reason" {
 	home
 	run urt checkpoint --image-path /tmp/x c

@@ -259,6 +259,7 @@ refused_or_safe() {
 }
 
 @test "GHSA-g54h: only allow rules do not open the other devices" {
+	need_root
 	if ! cgroup_v2; then need_controller devices; fi
 	all_caps
 	config '.linux.resources.devices = [{"allow": true, "type": "c", "major": 1, "minor": 3, "access": "rwm"}]'
