@@ -39,13 +39,18 @@ if [ "$(id -u)" != 0 ]; then
 	# bats itself is in a leaf of it, tests/vm/guest.sh sees to that
 	OWN_CGROUP=$(sed -n 's/^0:://p' /proc/self/cgroup)
 	OWN_CGROUP=${OWN_CGROUP%/bats}
-	mount() { need_root && command mount "$@"; }
-	umount() { need_root && command umount "$@"; }
-	mknod() { need_root && command mknod "$@"; }
-	chown() { need_root && command chown "$@"; }
-	unshare() { need_root && command unshare "$@"; }
-	nsenter() { need_root && command nsenter "$@"; }
-	setpriv() { need_root && command setpriv "$@"; }
+	# the end of a test by skip in a subshell, such as run's, would be the subshell's end only
+	only_root() {
+		[ "$BASH_SUBSHELL" = "$TEST_SHELL" ] || fail "$1 is root's: call need_root in this test"
+		need_root
+	}
+	mount() { only_root mount; }
+	umount() { only_root umount; }
+	mknod() { only_root mknod; }
+	chown() { only_root chown; }
+	unshare() { only_root unshare; }
+	nsenter() { only_root nsenter; }
+	setpriv() { only_root setpriv; }
 fi
 
 # the name that everything made by this run carries
@@ -150,6 +155,21 @@ config() {
 	shift
 	jq "$expr" "$BUNDLE/config.json" "$@" >"$BUNDLE/config.json.new"
 	mv "$BUNDLE/config.json.new" "$BUNDLE/config.json"
+}
+
+# shares TYPE...: the host's namespaces instead of new ones.  An ordinary user may only bind what their file systems show.
+shares() {
+	local t
+	for t; do
+		config '.linux.namespaces |= map(select(.type != $t)) | if $t == "uts" then del(.hostname) else . end' --arg t "$t"
+		[ -n "$ROOTLESS" ] || continue
+		case $t in
+		pid) config '(.mounts[] | select(.type == "proc")) |= {destination, type: "bind", source: "/proc", options: ["rbind"]}' ;;
+		network) config '(.mounts[] | select(.type == "sysfs")) |= {destination, type: "bind", source: "/sys", options: ["rbind"]} |
+			.mounts |= map(select(.type != "cgroup"))' ;;
+		ipc) config '.mounts |= map(select(.type != "mqueue"))' ;;
+		esac
+	done
 }
 
 # json_list STRING...: as a JSON array, in $json
@@ -390,6 +410,7 @@ setup() {
 	ROOT=$T/state
 	ID=$TAG-$BATS_TEST_NUMBER
 	HELPERS=()
+	TEST_SHELL=$BASH_SUBSHELL
 	cd "$T" || return 1
 	bundle
 	# the subject's own preparation

@@ -222,6 +222,7 @@ refused_or_safe() {
 }
 
 @test "CVE-2022-2989: the caller's supplementary groups are gone" {
+	need_root
 	need_command setpriv
 	args /bin/grep ^Groups /proc/self/status
 	run setpriv --groups 4,27,999 "$OCI_RT" --root "$ROOT" run --bundle "$BUNDLE" "$ID" </dev/null
