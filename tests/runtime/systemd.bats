@@ -128,6 +128,18 @@ limited() {
 	assert_clean
 }
 
+# SIGKILL ends a frozen process too, and its scope may be gone before the runtime thaws it.
+@test "kill KILL of a paused container, again and again" {
+	for _ in 1 2 3 4 5; do
+		started
+		rt pause "$ID"
+		rt kill "$ID" KILL
+		wait_status stopped
+		rt delete "$ID"
+	done
+	assert_clean
+}
+
 @test "a scope that somebody stops ends the container; delete cleans up" {
 	started
 	systemctl stop "$UNIT"
