@@ -103,7 +103,13 @@ PATH=/bin"
 @test "a cwd that only the user may enter" {
 	mkdir "$BUNDLE/rootfs/private"
 	chmod 700 "$BUNDLE/rootfs/private"
-	chown 1000:1000 "$BUNDLE/rootfs/private"
+	if [ -z "$ROOTLESS" ]; then
+		chown 1000:1000 "$BUNDLE/rootfs/private"
+	else
+		# the container's root can
+		capabilities CAP_CHOWN
+		inside_ok 'chown 1000:1000 /private'
+	fi
 	config '.process.user = {"uid": 1000, "gid": 1000} | .process.cwd = "/private"'
 	inside_ok pwd
 	assert_output /private
@@ -374,6 +380,13 @@ cap_mask() {
 }
 
 @test "scheduler: SCHED_FIFO with a priority" {
+	if [ -n "$ROOTLESS" ]; then
+		config '.process.scheduler = {"policy": "SCHED_FIFO", "priority": 12}'
+		inside true
+		assert_fails
+		assert_at process.scheduler
+		return
+	fi
 	need_cap SYS_NICE 23
 	need_command chrt
 	chrt -f 1 true 2>/dev/null || skip 'real-time scheduling is refused in this cgroup'
