@@ -8,6 +8,7 @@ prepare() {
 	# each caller says itself whether it wants systemd
 	# shellcheck disable=SC2034 # rt()'s and cgdir()'s
 	MANAGER=()
+	for_cgroupfs
 	# go-runc's prefix; Docker's root is /var/run/docker/runtime-runc/moby, containerd's /run/containerd/runc/NAMESPACE
 	PREFIX=(--root "$ROOT/runc/k8s.io" --log "$BUNDLE/log.json" --log-format json)
 	STATES=$ROOT

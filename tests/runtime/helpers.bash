@@ -102,6 +102,9 @@ cgroups_path() {
 	echo "$own$1"
 }
 
+# for_cgroupfs: the configuration for calls that do not name the run's manager
+for_cgroupfs() { config '.linux.cgroupsPath = $p' --arg p "$(MANAGER=() && cgroups_path "/$ID")"; }
+
 ROOTLESS_CONFIG='.linux.namespaces += [{"type": "user"}]
 	| .linux.uidMappings = [{"containerID": 0, "hostID": $u, "size": 1}, {"containerID": 1, "hostID": $us[0], "size": $us[1]}]
 	| .linux.gidMappings = [{"containerID": 0, "hostID": $g, "size": 1}, {"containerID": 1, "hostID": $gs[0], "size": $gs[1]}]'
