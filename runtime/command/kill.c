@@ -117,8 +117,14 @@ static int kill_one(struct runtime *rt, const char *id, const struct arguments *
 	else
 		r = kill_first(&o, sig, err);
 	/* A frozen process gets its signals only when it is thawed; SIGKILL must work. */
-	if (r == 0 && sig == SIGKILL && o.status == STATUS_PAUSED)
+	if (r == 0 && sig == SIGKILL && o.status == STATUS_PAUSED) {
 		r = cgroup_thaw(o.cgroup, err);
+		/* On v2 it may be dead already, and systemd have taken its scope away. */
+		if (r == -ENOENT || r == -ENODEV) {
+			error_clear(err);
+			r = 0;
+		}
+	}
 	container_close(&o);
 	return r;
 }

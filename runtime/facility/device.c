@@ -73,28 +73,28 @@ static mode_t node_mode(const struct config_device *d)
 	return d->file_mode.set ? (mode_t)d->file_mode.value & 07777 : 0666;
 }
 
-static int attach(const struct container *c, const struct config_device *d, int tree, struct error *err)
-{
-	_cleanup_fd_ int target = path_mkfile_in_root(c->root_fd, d->path, 0644, DIR_MODE);
-
-	if (target < 0)
-		return error_sys(err, -target, "make the mount point %s", d->path);
-	return mount_attach(tree, target, d->path, err);
-}
-
 /* The host's node of the same path, bound to the one in the container. */
 static int bind_node(struct container *c, const struct config_device *d, struct error *err)
 {
-	_cleanup_fd_ int source = open(d->path, O_PATH | O_CLOEXEC), tree = -1;
+	_cleanup_fd_ int source = -1, tree = -1;
+	size_t len = strlen(d->path);
 	struct stat st;
 
-	if (source < 0 || fstat(source, &st) < 0)
+	/* A slash behind a file's name is an error for open, and means nothing where a node is made. */
+	while (len > 1 && d->path[len - 1] == '/')
+		len--;
+	source = open(arena_printf(c->arena, "%.*s", (int)len, d->path), O_PATH | O_CLOEXEC);
+	if (source < 0 || fstat(source, &st) < 0) {
+		if (errno == ENOENT)
+			error_hint(err, "without privileges no device can be made: the host must have it at the same path, or bind it "
+				"from where it is in \"mounts\"");
 		return error_sys(err, errno, "open the host's device %s, to bind it in the user namespace", d->path);
+	}
 	if (!matches(d, &st))
 		return error_set(err, ERR_CONFIG, EINVAL, "the host's %s is another device than the one asked for, and a user "
 			"namespace can only bind existing ones", d->path);
 	tree = mount_clone(source, false, d->path, err);
-	return tree < 0 ? tree : attach(c, d, tree, err);
+	return tree < 0 ? tree : mount_attach_node(tree, c->root_fd, d->path, err);
 }
 
 /* The id that one of the container's user namespace is on the host; what is not mapped stays root's. */
@@ -162,7 +162,7 @@ static int make_node(struct container *c, const struct step *s, struct error *er
 	struct stat st;
 
 	if (tree >= 0)
-		return attach(c, d, tree, err);
+		return mount_attach_node(tree, c->root_fd, d->path, err);
 	if (c->userns && d->type != 'p')
 		return bind_node(c, d, err);
 	dir = path_open_parent(c->root_fd, d->path, true, DIR_MODE, name);

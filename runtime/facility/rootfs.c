@@ -67,6 +67,9 @@ static int clone_tree(int fd, const char *rootfs, struct error *err)
 {
 	int tree = open_tree(fd, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | AT_RECURSIVE);
 
+	if (tree < 0 && errno == EPERM)
+		error_hint(err, "without privileges a container needs a user namespace and a mount namespace: oci-rt spec --rootless "
+			"writes such a configuration");
 	return tree < 0 ? error_sys(err, errno, "clone the mount of the root filesystem %s", rootfs) : tree;
 }
 

@@ -113,13 +113,10 @@ static int open_pair(struct container *c, const struct step *s, struct error *er
 
 static int bind_console(struct container *c, const struct step *s, struct error *err)
 {
-	_cleanup_fd_ int target = path_mkfile_in_root(c->root_fd, "/dev/console", 0666, 0755), tree = -1;
+	_cleanup_fd_ int tree = mount_clone(c->console_fd, false, "the terminal", err);
 
 	(void)s;
-	if (target < 0)
-		return error_sys(err, -target, "make the mount point /dev/console");
-	tree = mount_clone(c->console_fd, false, "the terminal", err);
-	return tree < 0 ? tree : mount_attach(tree, target, "/dev/console", err);
+	return tree < 0 ? tree : mount_attach_node(tree, c->root_fd, "/dev/console", err);
 }
 
 static int take_over(struct container *c, const struct step *s, struct error *err)

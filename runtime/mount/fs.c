@@ -11,9 +11,11 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/path.h"
 
 #define FSCONFIG_VALUE_MAX 255
 
@@ -209,6 +211,26 @@ int mount_attach(int fd, int target, const char *destination, struct error *err)
 		return error_sys(err, e, "attach the mount on \"%s\"", destination);
 	}
 	return 0;
+}
+
+int mount_attach_node(int fd, int root_fd, const char *path, struct error *err)
+{
+	char name[256];
+	_cleanup_fd_ int dir = path_open_parent(root_fd, path, true, 0755, name), target = -1;
+	struct stat st;
+
+	if (dir < 0)
+		return error_sys(err, -dir, "open the directory of %s", path);
+	target = openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (target < 0 && errno == ENOENT)
+		target = openat(dir, name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0644);
+	if (target < 0 || fstat(target, &st) < 0)
+		return error_sys(err, errno, "make the mount point %s", path);
+	if (S_ISLNK(st.st_mode)) {
+		error_hint(err, "mount a tmpfs on /dev, or remove the link from the image");
+		return error_set(err, ERR_CONFIG, EEXIST, "%s is a link, and a device is not mounted where one leads", path);
+	}
+	return mount_attach(fd, target, path, err);
 }
 
 bool mount_needs_legacy(const struct mount_options *o)

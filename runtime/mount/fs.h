@@ -38,6 +38,10 @@ int mount_set(int fd, bool recursive, uint64_t set, uint64_t clear, uint64_t pro
 /* Attach a detached mount on the object that target (O_PATH) refers to. */
 int mount_attach(int fd, int target, const char *destination, struct error *err);
 
+/* Attach a device on a file below root_fd, which is made where there is none.  A link there is refused: what it leads to
+ * is the image's choice, and may be a file of /proc. */
+int mount_attach_node(int fd, int root_fd, const char *path, struct error *err);
+
 /* Filesystems whose options are longer than fsconfig(2) takes (overlay's lowerdir): mount(2) on the target's
  * descriptor, with all flags at once.  needed says whether that is the case. */
 bool mount_needs_legacy(const struct mount_options *o);

@@ -8,6 +8,7 @@ prepare() {
 	# each caller says itself whether it wants systemd
 	# shellcheck disable=SC2034 # rt()'s and cgdir()'s
 	MANAGER=()
+	for_cgroupfs
 	# go-runc's prefix; Docker's root is /var/run/docker/runtime-runc/moby, containerd's /run/containerd/runc/NAMESPACE
 	PREFIX=(--root "$ROOT/runc/k8s.io" --log "$BUNDLE/log.json" --log-format json)
 	STATES=$ROOT
@@ -19,8 +20,12 @@ finish() { ROOT=$STATES/runc/k8s.io delete_all; rm -rf "$STATES/runc"; ROOT=$STA
 # call ARG...: the runtime with go-runc's prefix, stdio that outlives it
 call() { call_with_3 "$@" 3>&-; }
 call_with_3() { timeout --foreground -k 5 "${RT_TIMEOUT:-60}" "$OCI_RT" "${PREFIX[@]}" "$@" </dev/null >"$T/stdout" 2>"$T/stderr" 4>&-; }
-# direct ARG...: Podman's direct calls, with next to no environment
-direct() { env -i XDG_RUNTIME_DIR="$T" timeout --foreground -k 5 "${RT_TIMEOUT:-60}" "$OCI_RT" --root "$ROOT" "$@"; }
+# direct ARG...: Podman's direct calls, with next to no environment; an ordinary user's has his own directory there
+direct() {
+	local run=$T
+	[ -z "$ROOTLESS" ] || run=${XDG_RUNTIME_DIR:-$T}
+	env -i XDG_RUNTIME_DIR="$run" timeout --foreground -k 5 "${RT_TIMEOUT:-60}" "$OCI_RT" --root "$ROOT" "$@"
+}
 cmdline() { tr '\0' ' ' <"/proc/$1/cmdline"; }
 
 # process_file [JQ]: what engines write for exec; in $FILE
@@ -201,6 +206,7 @@ process_file() {
 }
 
 @test "podman, CRI-O: checkpoint and conmon's restore, word for word" {
+	need_root
 	mkdir -p "$T/fake" "$T/image" "$T/x"
 	printf '#!/bin/sh\nexec %s %s "$@"\n' "$PYTHON" "$LIB/fakecriu.py" >"$T/fake/criu"
 	chmod +x "$T/fake/criu"

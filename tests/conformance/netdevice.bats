@@ -3,6 +3,7 @@
 load ../runtime/helpers
 
 prepare() {
+	need_root
 	need_command ip
 	background unshare -n sleep 900
 	NET=$!

@@ -124,9 +124,7 @@ load helpers
 
 @test "kill KILL ends all processes of a container without a PID namespace of its own" {
 	local child
-	config '.linux.namespaces |= map(select(.type != "pid"))'
-	# no new procfs without a new PID namespace
-	[ -z "$ROOTLESS" ] || config '(.mounts[] | select(.type == "proc")) |= {destination: "/proc", type: "bind", source: "/proc", options: ["rbind"]}'
+	shares pid
 	started
 	rtd exec --detach --pid-file "$T/pid" "$ID" sleep 601
 	child=$(cat "$T/pid")

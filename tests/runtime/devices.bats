@@ -45,6 +45,7 @@ load helpers
 		{"path": "/dev/myblock", "type": "b", "major": 7, "minor": 0, "fileMode": 384},
 		{"path": "/dev/dir/deep/pipe", "type": "p", "fileMode": 420},
 		{"path": "/opt/null", "type": "c", "major": 1, "minor": 3, "fileMode": 438}]'
+	need_root
 	inside_ok 'stat -c "%n %F %t:%T %a %u %g" /dev/mychar /dev/unbuffered /dev/myblock /dev/dir/deep/pipe /opt/null'
 	assert_match '^/dev/mychar character special file a:e5 660 7 8$'
 	assert_match '^/dev/unbuffered character special file 1:3 [0-7]+ 0 0$'
@@ -54,9 +55,10 @@ load helpers
 }
 
 @test "a device of the configuration is there although its own rule lets nobody make it" {
-	config '.linux.devices = [{"path": "/dev/mynull", "type": "c", "major": 1, "minor": 11}]
+	# which the host has too: without privileges it is that one
+	config '.linux.devices = [{"path": "/dev/kmsg", "type": "c", "major": 1, "minor": 11}]
 		| .linux.resources.devices = [{"allow": false, "access": "rwm"}, {"allow": true, "type": "c", "major": 1, "minor": 11, "access": "rw"}]'
-	inside_ok 'stat -c "%F %t:%T" /dev/mynull; mknod /dev/other c 1 11 || echo "not allowed"'
+	inside_ok 'stat -c "%F %t:%T" /dev/kmsg; mknod /dev/other c 1 11 || echo "not allowed"'
 	assert_line 'character special file 1:b'
 	assert_line 'not allowed'
 }
@@ -82,12 +84,13 @@ load helpers
 }
 
 @test "a slash at the end of a device's path means nothing" {
-	config '.linux.devices = [{"path": "/dev/slashed//", "type": "c", "major": 1, "minor": 3, "fileMode": 438}]'
-	inside_ok 'stat -c "%F %t:%T" /dev/slashed'
-	assert_output 'character special file 1:3'
+	config '.linux.devices = [{"path": "/dev/kmsg//", "type": "c", "major": 1, "minor": 11, "fileMode": 438}]'
+	inside_ok 'stat -c "%F %t:%T" /dev/kmsg'
+	assert_output 'character special file 1:b'
 }
 
 @test "the mode of a device does not depend on the umask" {
+	need_root
 	config '.linux.devices = [{"path": "/dev/my", "type": "c", "major": 1, "minor": 3, "fileMode": 438}]'
 	args /bin/stat -c %a /dev/my
 	(umask 077 && rt run --bundle "$BUNDLE" "$ID" </dev/null) >"$T/o"
@@ -139,7 +142,10 @@ ok
 ok"
 }
 
-need_v2_or_devices() { if ! cgroup_v2; then need_controller devices; fi; }
+need_v2_or_devices() {
+	[ -z "$ROOTLESS" ] || skip 'only root can load a device program'
+	if ! cgroup_v2; then need_controller devices; fi
+}
 
 @test "an allowed device can be opened, only for what is allowed" {
 	need_v2_or_devices

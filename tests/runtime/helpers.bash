@@ -39,13 +39,18 @@ if [ "$(id -u)" != 0 ]; then
 	# bats itself is in a leaf of it, tests/vm/guest.sh sees to that
 	OWN_CGROUP=$(sed -n 's/^0:://p' /proc/self/cgroup)
 	OWN_CGROUP=${OWN_CGROUP%/bats}
-	mount() { need_root && command mount "$@"; }
-	umount() { need_root && command umount "$@"; }
-	mknod() { need_root && command mknod "$@"; }
-	chown() { need_root && command chown "$@"; }
-	unshare() { need_root && command unshare "$@"; }
-	nsenter() { need_root && command nsenter "$@"; }
-	setpriv() { need_root && command setpriv "$@"; }
+	# the end of a test by skip in a subshell, such as run's, would be the subshell's end only
+	only_root() {
+		[ "$BASH_SUBSHELL" = "$TEST_SHELL" ] || fail "$1 is root's: call need_root in this test"
+		need_root
+	}
+	mount() { only_root mount; }
+	umount() { only_root umount; }
+	mknod() { only_root mknod; }
+	chown() { only_root chown; }
+	unshare() { only_root unshare; }
+	nsenter() { only_root nsenter; }
+	setpriv() { only_root setpriv; }
 fi
 
 # the name that everything made by this run carries
@@ -97,11 +102,28 @@ cgroups_path() {
 	echo "$own$1"
 }
 
+# for_cgroupfs: the configuration for calls that do not name the run's manager
+for_cgroupfs() { config '.linux.cgroupsPath = $p' --arg p "$(MANAGER=() && cgroups_path "/$ID")"; }
+
 ROOTLESS_CONFIG='.linux.namespaces += [{"type": "user"}]
 	| .linux.uidMappings = [{"containerID": 0, "hostID": $u, "size": 1}, {"containerID": 1, "hostID": $us[0], "size": $us[1]}]
 	| .linux.gidMappings = [{"containerID": 0, "hostID": $g, "size": 1}, {"containerID": 1, "hostID": $gs[0], "size": $gs[1]}]'
 # subid uid|gid: the caller's range, [FIRST, COUNT]
 subid() { awk -F: -v n="$(id -un)" -v i="$(id -u)" '$1 == n || $1 == i { print "[" $2 "," $3 "]"; exit }' "/etc/sub$1"; }
+
+# on_host uid|gid ID: what the host calls an id of the container, by ROOTLESS_CONFIG
+on_host() {
+	local range
+	if [ -z "$ROOTLESS" ]; then
+		echo "$2"
+	elif [ "$2" = 0 ]; then
+		id "-${1%id}"
+	else
+		range=$(subid "$1")
+		range=${range#[}
+		echo $((${range%,*} + $2 - 1))
+	fi
+}
 
 default_config() { # cgroupsPath
 	local cgroupns=''
@@ -136,6 +158,21 @@ config() {
 	shift
 	jq "$expr" "$BUNDLE/config.json" "$@" >"$BUNDLE/config.json.new"
 	mv "$BUNDLE/config.json.new" "$BUNDLE/config.json"
+}
+
+# shares TYPE...: the host's namespaces instead of new ones.  An ordinary user may only bind what their file systems show.
+shares() {
+	local t
+	for t; do
+		config '.linux.namespaces |= map(select(.type != $t)) | if $t == "uts" then del(.hostname) else . end' --arg t "$t"
+		[ -n "$ROOTLESS" ] || continue
+		case $t in
+		pid) config '(.mounts[] | select(.type == "proc")) |= {destination, type: "bind", source: "/proc", options: ["rbind"]}' ;;
+		network) config '(.mounts[] | select(.type == "sysfs")) |= {destination, type: "bind", source: "/sys", options: ["rbind"]} |
+			.mounts |= map(select(.type != "cgroup"))' ;;
+		ipc) config '.mounts |= map(select(.type != "mqueue"))' ;;
+		esac
+	done
 }
 
 # json_list STRING...: as a JSON array, in $json
@@ -376,6 +413,7 @@ setup() {
 	ROOT=$T/state
 	ID=$TAG-$BATS_TEST_NUMBER
 	HELPERS=()
+	TEST_SHELL=$BASH_SUBSHELL
 	cd "$T" || return 1
 	bundle
 	# the subject's own preparation

@@ -198,8 +198,7 @@ assert_match_file() { grep -qP -- "$2" "$1" || fail "$1 does not match $2: $(cat
 }
 
 @test "delete --force ends processes that share the host's pid namespace" {
-	need_root
-	config 'del(.linux.namespaces[] | select(.type == "pid"))'
+	shares pid
 	started /bin/sh -c 'setsid sleep 601 & setsid sleep 602 & sleep 603'
 	eventually ps_at_least 3
 	rt delete --force "$ID"
@@ -270,8 +269,7 @@ assert_match_file() { grep -qP -- "$2" "$1" || fail "$1 does not match $2: $(cat
 }
 
 @test "kill --all reaches every process of the container" {
-	need_root
-	config 'del(.linux.namespaces[] | select(.type == "pid"))'
+	shares pid
 	started /bin/sh -c 'setsid sleep 601 & setsid sleep 602 & sleep 603'
 	eventually ps_at_least 3
 	rt kill --all "$ID" KILL
@@ -389,8 +387,7 @@ bigger() { [ "$(stat -c %s "$1")" -gt "$2" ]; }
 }
 
 @test "run reaps orphans of the container without its own pid namespace" {
-	need_root
-	config 'del(.linux.namespaces[] | select(.type == "pid"))'
+	shares pid
 	inside_ok '(setsid sleep 603 &) ; echo ran'
 	assert_line ran
 	assert_clean

@@ -6,15 +6,30 @@ load helpers
 # ns TYPE [PID]: the identity of a namespace
 ns() { readlink "/proc/${2:-self}/ns/$1"; }
 
-# holder UNSHARE-OPTION...: a process with namespaces of its own; sets HOLDER to its pid
+# holder UNSHARE-OPTION...: a process with namespaces of its own; sets HOLDER to its pid.  An ordinary user's are below a
+# user namespace, which the container has to join as well.
 holder() {
-	unshare "$@" --fork --kill-child sleep 600 3>&- 4>&- </dev/null >/dev/null 2>&1 &
+	local user=()
+	[ -z "$ROOTLESS" ] || user=(--user --map-root-user --map-auto)
+	command unshare "${user[@]}" "$@" --fork --kill-child sleep 600 3>&- 4>&- </dev/null >/dev/null 2>&1 &
 	local up=$!
 	HELPERS+=("$up")
-	eventually grep -q . "/proc/$up/task/$up/children"
-	HOLDER=$(tr -d ' ' <"/proc/$up/task/$up/children")
-	eventually grep -q sleep "/proc/$HOLDER/comm"
+	eventually holding "$up"
 	HELPERS=("$HOLDER" "${HELPERS[@]}")
+	if [ -n "$ROOTLESS" ]; then
+		set_namespace user "/proc/$HOLDER/ns/user"
+		config 'del(.linux.uidMappings, .linux.gidMappings)'
+	fi
+}
+
+# beside it unshare may have a child that maps its ids
+holding() {
+	local p
+	for p in $(cat "/proc/$1/task/$1/children"); do
+		HOLDER=$p
+		if grep -q sleep "/proc/$p/comm"; then return; fi
+	done
+	return 1
 }
 
 # set_namespace TYPE [PATH]: replaces or adds
@@ -34,13 +49,15 @@ set_namespace() {
 }
 
 @test "namespaces that are not listed are inherited" {
-	config '.linux.namespaces = [{"type": "mount"}] | del(.hostname)'
-	inside_ok 'for n in pid net ipc uts cgroup user time; do echo $n $(readlink /proc/self/ns/$n); done'
-	local n
-	for n in pid net ipc uts cgroup user time; do assert_line "$n $(ns "$n")"; done
+	local n all='pid net ipc uts cgroup time user'
+	shares pid network ipc uts cgroup
+	[ -z "$ROOTLESS" ] || all=${all% user}
+	inside_ok "for n in $all; do echo \$n \$(readlink /proc/self/ns/\$n); done"
+	for n in $all; do assert_line "$n $(ns "$n")"; done
 }
 
 @test "without a mount namespace the host's is inherited, and delete leaves its mounts as they were" {
+	need_root
 	config '.linux.namespaces |= map(select(.type != "mount"))'
 	local before
 	before=$(cut -d' ' -f1-7 /proc/self/mountinfo)
@@ -71,7 +88,7 @@ set_namespace() {
 }
 
 @test "a user namespace without a mount namespace is an error" {
-	config '.linux.namespaces |= (map(select(.type != "mount")) + [{"type": "user"}])
+	config '.linux.namespaces |= (map(select(.type != "mount" and .type != "user")) + [{"type": "user"}])
 		| .linux.uidMappings = [{"containerID": 0, "hostID": 100000, "size": 10}] | .linux.gidMappings = .linux.uidMappings'
 	run rt run --bundle "$BUNDLE" "$ID" </dev/null
 	assert_fails 'needs a mount namespace'
@@ -98,7 +115,7 @@ set_namespace() {
 
 @test "a mount namespace with a path is joined" {
 	holder --mount
-	nsenter --target "$HOLDER" --mount sh -c "mkdir $T/mnt && mount -t tmpfs mark $T/mnt && touch $T/mnt/here && mkdir $BUNDLE/rootfs/seen"
+	command nsenter --target "$HOLDER" ${ROOTLESS:+--user --preserve-credentials} --mount sh -c "mkdir $T/mnt && mount -t tmpfs mark $T/mnt && touch $T/mnt/here && mkdir $BUNDLE/rootfs/seen"
 	set_namespace mount "/proc/$HOLDER/ns/mnt"
 	config '.mounts += [{"destination": "/seen", "type": "bind", "source": $s, "options": ["rbind"]}]' --arg s "$T/mnt"
 	inside_ok 'ls /seen'
@@ -106,7 +123,7 @@ set_namespace() {
 }
 
 @test "a user namespace with a path is joined" {
-	holder --user --map-root-user --net --mount
+	if [ -n "$ROOTLESS" ]; then holder --net --mount; else holder --user --map-root-user --net --mount; fi
 	local id
 	id=$(ns user "$HOLDER")
 	set_namespace user "/proc/$HOLDER/ns/user"
@@ -194,43 +211,73 @@ example.org"
 
 # ------------------------------------------------------------------ user namespaces
 
+# user_namespace: root's choice of ids, or the ordinary user's only one; sets UID_MAP and GID_MAP to what the kernel shows
 user_namespace() {
 	set_namespace user
+	config '.mounts |= map(select(.type != "cgroup"))'
+	if [ -n "$ROOTLESS" ]; then
+		UID_MAP=$(jq -r '.linux.uidMappings[] | " \(.containerID) \(.hostID) \(.size)"' "$BUNDLE/config.json")
+		GID_MAP=$(jq -r '.linux.gidMappings[] | " \(.containerID) \(.hostID) \(.size)"' "$BUNDLE/config.json")
+		return
+	fi
 	config '.linux.uidMappings = [{"containerID":0,"hostID":100000,"size":65536}]
-		| .linux.gidMappings = [{"containerID":0,"hostID":200000,"size":65536}]
-		| .mounts |= map(select(.type != "cgroup"))'
+		| .linux.gidMappings = [{"containerID":0,"hostID":200000,"size":65536}]'
+	UID_MAP=' 0 100000 65536'
+	GID_MAP=' 0 200000 65536'
 	chmod 755 "$T" "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR/test" 2>/dev/null || true
 	chown -hR 100000:200000 "$BUNDLE/rootfs"
 }
 
+# outside uid|gid ID: what the host calls it
+outside() {
+	if [ -n "$ROOTLESS" ]; then on_host "$@"; elif [ "$1" = uid ]; then echo $((100000 + $2)); else echo $((200000 + $2)); fi
+}
+
 @test "a new user namespace has the mappings of the configuration" {
 	user_namespace
-	inside_ok 'cat /proc/self/uid_map /proc/self/gid_map; id -u; id -g; readlink /proc/self/ns/user'
-	assert_eq "$(sed -n 1p <<<"$output" | tr -s ' ')" ' 0 100000 65536'
-	assert_eq "$(sed -n 2p <<<"$output" | tr -s ' ')" ' 0 200000 65536'
-	assert_eq "${lines[2]}" 0 uid
-	assert_eq "${lines[3]}" 0 gid
-	assert_ne "${lines[4]}" "$(ns user)"
+	inside_ok 'cat /proc/self/uid_map; echo --; cat /proc/self/gid_map; echo --; id -u; id -g; readlink /proc/self/ns/user'
+	assert_eq "$(tr -s ' ' <<<"$output" | sed '$d')" "$UID_MAP
+--
+$GID_MAP
+--
+0
+0"
+	assert_match '^user:\[[0-9]+\]$'
+	assert_ne "$(sed -n '$p' <<<"$output")" "$(ns user)"
 }
 
 @test "several mappings, in order" {
 	user_namespace
-	config '.linux.uidMappings = [{"containerID":0,"hostID":100000,"size":1000},{"containerID":1000,"hostID":300000,"size":1},{"containerID":2000,"hostID":101000,"size":10}]'
+	local root first
+	root=$(outside uid 0) first=$(outside uid 1)
+	config '.linux.uidMappings = [{"containerID":0,"hostID":$r,"size":1},{"containerID":1,"hostID":$f,"size":999},
+		{"containerID":1000,"hostID":($f + 2000),"size":1},{"containerID":2000,"hostID":($f + 1000),"size":10}]' --argjson r "$root" --argjson f "$first"
 	inside_ok 'cat /proc/self/uid_map'
-	assert_eq "$(tr -s ' ' <<<"$output")" ' 0 100000 1000
- 1000 300000 1
- 2000 101000 10'
+	assert_eq "$(tr -s ' ' <<<"$output")" " 0 $root 1
+ 1 $first 999
+ 1000 $((first + 2000)) 1
+ 2000 $((first + 1000)) 10"
 }
 
 @test "many mappings; more than the kernel takes are an error that says how many" {
 	user_namespace
-	config '.linux.uidMappings = [range(340) | {"containerID": ., "hostID": (2 * . + 1), "size": 1}] | .process.args = ["cat", "/proc/self/uid_map"]'
-	chown -hR 1:1 "$BUNDLE/rootfs"
-	config '.linux.gidMappings = .linux.uidMappings'
+	# their text, too, must fit a page, and an ordinary user's ids have more digits
+	local most=340
+	[ -z "$ROOTLESS" ] || most=300
+	many() {
+		config '.linux.uidMappings = [range($n) | {"containerID": ., "hostID": (2 * . + 1), "size": 1}] | .linux.gidMappings = .linux.uidMappings' \
+			--argjson n "$1"
+		# the first one is then himself
+		[ -z "$ROOTLESS" ] || config '.linux |= (.uidMappings[1:] |= map(.hostID += $f) | .gidMappings = .uidMappings
+			| .uidMappings[0].hostID = $u | .gidMappings[0].hostID = $g)' --argjson f "$(on_host uid 1)" --argjson u "$(id -u)" --argjson g "$(id -g)"
+	}
+	[ -n "$ROOTLESS" ] || chown -hR 1:1 "$BUNDLE/rootfs"
+	many "$most"
+	config '.process.args = ["cat", "/proc/self/uid_map"]'
 	run rt run --bundle "$BUNDLE" "$ID" </dev/null
 	assert_status 0
-	assert_eq "${#lines[@]}" 340 'number of mappings'
-	config '.linux.uidMappings = [range(341) | {"containerID": ., "hostID": (2 * . + 1), "size": 1}]'
+	assert_eq "${#lines[@]}" "$most" 'number of mappings'
+	many 341
 	run rt run --bundle "$BUNDLE" "$ID" </dev/null
 	assert_status 1
 	assert_at linux.uidMappings
@@ -242,10 +289,10 @@ user_namespace() {
 	user_namespace
 	config '.process.user = {"uid": 1000, "gid": 50}'
 	started
-	local pid
-	pid=$(pid_of)
-	assert_eq "$(awk '/^Uid/ { print $2, $3, $4, $5 }' "/proc/$pid/status")" '101000 101000 101000 101000'
-	assert_eq "$(awk '/^Gid/ { print $2, $3, $4, $5 }' "/proc/$pid/status")" '200050 200050 200050 200050'
+	local pid uid gid
+	pid=$(pid_of) uid=$(outside uid 1000) gid=$(outside gid 50)
+	assert_eq "$(awk '/^Uid/ { print $2, $3, $4, $5 }' "/proc/$pid/status")" "$uid $uid $uid $uid"
+	assert_eq "$(awk '/^Gid/ { print $2, $3, $4, $5 }' "/proc/$pid/status")" "$gid $gid $gid $gid"
 }
 
 @test "in a user namespace an error about sysfs names the namespace that is missing" {
@@ -265,6 +312,7 @@ user_namespace() {
 }
 
 @test "the container's root may not touch files of the real root" {
+	need_root
 	user_namespace
 	echo secret >"$BUNDLE/rootfs/etc/secret"
 	chmod 600 "$BUNDLE/rootfs/etc/secret"
@@ -275,6 +323,7 @@ user_namespace() {
 
 @test "a user namespace without mappings is refused" {
 	set_namespace user
+	config 'del(.linux.uidMappings, .linux.gidMappings)'
 	run rt run --bundle "$BUNDLE" "$ID" </dev/null
 	assert_fails
 	assert_has apping
@@ -282,7 +331,7 @@ user_namespace() {
 }
 
 @test "mappings without a user namespace are refused" {
-	config '.linux.uidMappings = [{"containerID":0,"hostID":100000,"size":65536}]'
+	config '.linux.namespaces |= map(select(.type != "user")) | .linux.uidMappings = [{"containerID":0,"hostID":100000,"size":65536}]'
 	run rt run --bundle "$BUNDLE" "$ID" </dev/null
 	assert_fails uidMappings
 	assert_clean
@@ -300,7 +349,7 @@ user_namespace() {
 	user_namespace
 	started
 	in_exec cat /proc/self/uid_map
-	assert_eq "$(tr -s ' ' <<<"$output")" ' 0 100000 65536'
+	assert_eq "$(tr -s ' ' <<<"$output")" "$UID_MAP"
 	in_exec id -u
 	assert_output 0
 }

@@ -104,6 +104,7 @@ load helpers
 # ------------------------------------------------------------------ argv of the engines, verbatim
 
 @test "containerd shim: create, start, state, kill, delete" {
+	for_cgroupfs
 	local prefix=(--root "$ROOT" --log "$T/log.json" --log-format json)
 	"$OCI_RT" "${prefix[@]}" create --bundle "$BUNDLE" --pid-file "$T/init.pid" "$ID" </dev/null >"$T/o" 2>&1 3>&-
 	"$OCI_RT" "${prefix[@]}" start "$ID"
@@ -134,7 +135,6 @@ load helpers
 }
 
 @test "containerd shim: options it passes on" {
-	need_root
 	rtd create --bundle "$BUNDLE" --pid-file "$T/init.pid" --no-pivot --no-new-keyring "$ID"
 	rt delete --force "$ID"
 	args /bin/true
@@ -170,6 +170,7 @@ load helpers
 }
 
 @test "podman: --cgroup-manager cgroupfs" {
+	for_cgroupfs
 	"$OCI_RT" --root "$ROOT" --cgroup-manager=cgroupfs create --bundle "$BUNDLE" "$ID" </dev/null >"$T/o" 2>&1 3>&-
 	[ -n "$(cgroups_left)" ]
 }

@@ -67,6 +67,17 @@ ranges='.linux.uidMappings = [{containerID: 0, hostID: 1000, size: 1}, {containe
 	[ ! -e "$HOME_DIR/run/oci-rt/c" ] || fail 'the state is still there'
 }
 
+@test "--rootless=false gives nobody privileges; a configuration without a user namespace is an error that says so" {
+	home
+	args id
+	run urt --rootless=false run --bundle "$BUNDLE" c </dev/null
+	assert_status 0
+	assert_has 'uid=0'
+	config 'del(.linux, .hostname, .mounts)'
+	run urt run --bundle "$BUNDLE" c </dev/null
+	assert_fails 'a container needs a user namespace'
+}
+
 @test "checkpoint and restore by an unprivileged user are refused with the reason" {
 	home
 	run urt checkpoint --image-path /tmp/x c
@@ -203,6 +214,32 @@ ranges='.linux.uidMappings = [{containerID: 0, hostID: 1000, size: 1}, {containe
 	assert_has 'needs Linux 6.2, this is 2.6'
 	assert_has linux.namespaces
 	[ ! -e "$HOME_DIR/run/oci-rt/c" ] || fail 'the state is still there'
+}
+
+@test "devices: the host's at its place, a pipe, and no error for rules that nobody without privileges can load" {
+	home
+	config '.linux.devices = [{"path": "/dev/kmsg//", "type": "c", "major": 1, "minor": 11},
+		{"path": "/dev/dir/deep/pipe", "type": "p", "fileMode": 420, "uid": 0, "gid": 0}]
+		| .linux.resources.devices = [{"allow": false, "access": "rwm"}, {"allow": true, "type": "c", "major": 1, "minor": 12, "access": "rwm"}]'
+	args sh -c 'stat -c "%n %F %t:%T" /dev/kmsg; stat -c "%n %F %a %u %g" /dev/dir/deep/pipe; probe open /dev/null rw
+		probe mknod /dev/k c 1 12; probe mknod /dev/b b 7 0; true'
+	run urt run --bundle "$BUNDLE" c </dev/null
+	assert_output "/dev/kmsg character special file 1:b
+/dev/dir/deep/pipe fifo 644 0 0
+ok
+EPERM
+EPERM"
+}
+
+@test "devices: one that the host does not have, or has with other numbers, is an error that says so" {
+	home
+	config '.linux.devices = [{"path": "/dev/nowhere", "type": "c", "major": 1, "minor": 3}]'
+	run urt run --bundle "$BUNDLE" c </dev/null
+	assert_fails 'linux.devices[0]'
+	assert_has 'the host must have it at the same path'
+	config '.linux.devices = [{"path": "/dev/full", "type": "c", "major": 1, "minor": 3}]'
+	run urt run --bundle "$BUNDLE" c </dev/null
+	assert_fails "the host's /dev/full is another device"
 }
 
 # ------------------------------------------------ with delegation: systemd's user instance

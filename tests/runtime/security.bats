@@ -98,6 +98,28 @@ refused_or_safe() {
 	assert_clean
 }
 
+@test "CVE-2025-52565: what is mounted as a device never lands where a link of the image leads" {
+	config '.mounts |= map(select(.destination == "/dev/pts" or (.destination | startswith("/dev") | not)))'
+	# in a user namespace the default devices are mounts too
+	if [ -z "$ROOTLESS" ]; then
+		config '.linux.namespaces += [{"type": "user"}] | .linux.uidMappings = [{"containerID": 0, "hostID": 100000, "size": 65536}]
+			| .linux.gidMappings = .linux.uidMappings | .mounts |= map(select(.type != "cgroup"))'
+		chmod 755 "$T" "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR/test" 2>/dev/null || true
+		chown -hR 100000:100000 "$BUNDLE/rootfs"
+	fi
+	ln -s /proc/version "$BUNDLE/rootfs/dev/zero"
+	inside 'echo ran'
+	assert_fails '/dev/zero is a link'
+	assert_clean
+	rm "$BUNDLE/rootfs/dev/zero"
+	ln -s /proc/version "$BUNDLE/rootfs/dev/console"
+	config '.process.terminal = true'
+	receiver tty
+	run rt create --bundle "$BUNDLE" --console-socket "$T/tty.sock" "$ID" </dev/null
+	assert_fails '/dev/console is a link'
+	assert_clean
+}
+
 @test "a leaked inheritable descriptor of / is not seen (T6)" {
 	args /bin/probe fds
 	run bash -c 'exec 8</; exec "$@"' - "$OCI_RT" --root "$ROOT" run --bundle "$BUNDLE" "$ID" </dev/null
@@ -200,6 +222,7 @@ refused_or_safe() {
 }
 
 @test "CVE-2022-2989: the caller's supplementary groups are gone" {
+	need_root
 	need_command setpriv
 	args /bin/grep ^Groups /proc/self/status
 	run setpriv --groups 4,27,999 "$OCI_RT" --root "$ROOT" run --bundle "$BUNDLE" "$ID" </dev/null
@@ -237,6 +260,7 @@ refused_or_safe() {
 }
 
 @test "GHSA-g54h: only allow rules do not open the other devices" {
+	need_root
 	if ! cgroup_v2; then need_controller devices; fi
 	all_caps
 	config '.linux.resources.devices = [{"allow": true, "type": "c", "major": 1, "minor": 3, "access": "rwm"}]'

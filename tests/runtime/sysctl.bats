@@ -19,6 +19,8 @@ load helpers
 }
 
 @test "kernel.domainname in a uts namespace" {
+	# the kernel gives this key, unlike the others, to the root of the machine only
+	need_root
 	config '.linux.sysctl = {"kernel.domainname": "example.net"}'
 	inside_ok 'cat /proc/sys/kernel/domainname'
 	assert_output example.net

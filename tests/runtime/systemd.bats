@@ -1,19 +1,26 @@
 #!/usr/bin/env bats
 # The systemd cgroup manager on a machine whose PID 1 is systemd: what the scope says, and that a daemon-reload, after
-# which systemd writes everything anew, takes nothing away.
+# which systemd writes everything anew, takes nothing away.  For an ordinary user it is his own systemd.
 
 load helpers
 
 prepare() {
 	need_systemd
 	MANAGER=(--systemd-cgroup)
-	config '.linux.cgroupsPath = $p' --arg p "system.slice:oci:$ID"
+	SLICE=system.slice
+	PLACE=/system.slice
+	if [ -n "$ROOTLESS" ]; then
+		SLICE=user.slice
+		PLACE=${OWN_CGROUP%%.service/*}.service/user.slice
+		systemctl() { command systemctl --user "$@"; }
+	fi
+	config '.linux.cgroupsPath = $p' --arg p "$SLICE:oci:$ID"
 	UNIT=oci-$ID.scope
 }
 
 # property NAME: of the scope
 property() { systemctl show -P "$1" "$UNIT"; }
-scope_file() { cat "/sys/fs/cgroup/system.slice/$UNIT/$1"; }
+scope_file() { cat "/sys/fs/cgroup$PLACE/$UNIT/$1"; }
 
 resources() { config '.linux.resources += $r' --argjson r "$1"; }
 LIMITS='{"memory": {"limit": 67108864}, "cpu": {"shares": 512, "quota": 20000, "period": 100000}, "pids": {"limit": 33}}'
@@ -30,7 +37,7 @@ limited() {
 	resources "$LIMITS"
 	started
 	assert_eq "$(property ActiveState)" active
-	assert_eq "$(property Slice)" system.slice
+	assert_eq "$(property Slice)" "$SLICE"
 	assert_eq "$(property Delegate)" yes
 	assert_eq "$(property MemoryMax)" 67108864
 	assert_eq "$(property TasksMax)" 33
@@ -60,6 +67,7 @@ limited() {
 
 # A device without a driver behind it: "no such device" when the program lets it pass, "not permitted" when not.
 @test "access to devices survives a daemon-reload and an update, and its denial too" {
+	need_root
 	config '.linux.devices = [{"path": "/dev/mine", "type": "c", "major": 1, "minor": 2}, {"path": "/dev/denied", "type": "c", "major": 1, "minor": 6}]'
 	resources '{"devices": [{"allow": false, "access": "rwm"}, {"allow": true, "type": "c", "major": 1, "minor": 2, "access": "rw"}]}'
 	started
@@ -112,11 +120,23 @@ limited() {
 	config '.annotations = {"run.oci.systemd.subgroup": "inner", "run.oci.delegate-cgroup": "payload"}'
 	resources '{"memory": {"limit": 67108864}}'
 	started
-	grep -qx "0::/system.slice/$UNIT/inner/payload" "/proc/$(pid_of)/cgroup"
+	grep -qx "0::$PLACE/$UNIT/inner/payload" "/proc/$(pid_of)/cgroup"
 	assert_eq "$(scope_file inner/memory.max)" 67108864
 	in_exec cat /proc/self/cgroup
 	assert_output 0::/payload
 	rt delete --force "$ID"
+	assert_clean
+}
+
+# SIGKILL ends a frozen process too, and its scope may be gone before the runtime thaws it.
+@test "kill KILL of a paused container, again and again" {
+	for _ in 1 2 3 4 5; do
+		started
+		rt pause "$ID"
+		rt kill "$ID" KILL
+		wait_status stopped
+		rt delete "$ID"
+	done
 	assert_clean
 }
 

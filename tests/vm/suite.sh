@@ -23,6 +23,9 @@ GUESTS=(
 LONG_GUESTS=(
 	'v2        | | | *'
 	'systemd   | | OCI_RT_TEST_MANAGER=systemd | *'
+	# an ordinary user, in what his own systemd delegates to him
+	'user      | | OCI_RT_TEST_USER=1 | *'
+	'user-systemd | | OCI_RT_TEST_USER=1 OCI_RT_TEST_MANAGER=systemd | *'
 	'selinux   | --lsm selinux  | | *'
 	'enforcing | --lsm selinux --enforcing | | selinux-enforcing'
 	'apparmor  | --lsm apparmor | | *'
