@@ -256,6 +256,10 @@ struct cgroup_oom {
 	int dir_fd;	   /* v2: the cgroup */
 	bool unified;
 	uint64_t oom_kill; /* seen so far */
+	int above_fd;	   /* v2 below a scope of systemd: memory.events of the slice, or -1 */
+	int watch;	   /* v2: inotify's number of memory.events */
+	bool changed;	   /* v2: it has told of a change */
+	uint64_t above;	   /* kills that the slice had counted at the last look */
 };
 int cgroup_oom_open(const struct cgroup *cg, struct cgroup_oom *oom, struct error *err);
 
