@@ -1,4 +1,5 @@
 """Debian's containerd, started by the test with directories and sockets of its own."""
+import glob
 import os
 import shutil
 import signal
@@ -237,5 +238,13 @@ class Containerd:
             mnt = line.split()[4]
             if mnt.startswith(self.dir):
                 subprocess.run(["umount", "-l", mnt])
+        # containerd leaves the cgroups above those of its containers
+        for name in {self.ns, self.env.ns}:
+            for top in glob.glob("/sys/fs/cgroup/" + name) + glob.glob("/sys/fs/cgroup/*/" + name):
+                for path, _, _ in os.walk(top, topdown=False):
+                    try:
+                        os.rmdir(path)
+                    except OSError:
+                        pass  # in use, or gone
         self.log.close()
         shutil.rmtree(self.dir, ignore_errors=True)
