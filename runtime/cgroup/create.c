@@ -405,7 +405,7 @@ int cgroup_delegate(const struct cgroup *cg, uid_t uid, struct error *err)
 
 	/* Nobody has asked for it by name, and the specification lets a runtime do without. */
 	if (r == -EPERM && cg->rootless) {
-		log_warning("%s: it stays user %u's, and the container's root can use it", err->msg, geteuid());
+		log_warning("%s: it stays user %u's, and the container's root can use it", err->msg, host_owner());
 		error_clear(err);
 		return 0;
 	}

@@ -43,10 +43,14 @@ static int read_kills(int fd, uint64_t *count)
 static int open_above(const struct hierarchy *h)
 {
 	char path[PATH_MAX] = "";
-	const char *scope = strstr(h->m->path, ".scope");
+	const char *scope = NULL;
 	size_t n = 0;
 
-	if (!scope || (scope[6] != '/' && scope[6]))
+	/* The innermost: the runtime itself may be in one. */
+	for (const char *p = h->m->path; (p = strstr(p, ".scope")); p += 6)
+		if (p[6] == '/' || !p[6])
+			scope = p;
+	if (!scope)
 		return -1;
 	for (const char *p = scope; p && n < sizeof path - 32; p = strchr(p + 1, '/'))
 		n += (size_t)snprintf(path + n, sizeof path - n, "../");

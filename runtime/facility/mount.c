@@ -81,6 +81,12 @@ static int open_bind_source(const struct container *c, struct mount *mt, struct 
 	return tree;
 }
 
+static int own_mapping(const struct container *c, const struct mount *mt, struct error *err)
+{
+	return userns_for_mapping(mt->m->uid_mappings, mt->m->uid_mappings_count, mt->m->gid_mappings,
+		mt->m->gid_mappings_count, c, err);
+}
+
 /* By the mount's own mappings, else by those of the container's user namespace, new or joined. */
 static int idmap(const struct container *c, const struct mount *mt, struct error *err)
 {
@@ -89,8 +95,7 @@ static int idmap(const struct container *c, const struct mount *mt, struct error
 	_cleanup_fd_ int made = -1;
 
 	if (mt->m->uid_mappings_count)
-		made = userns_for_mapping(mt->m->uid_mappings, mt->m->uid_mappings_count, mt->m->gid_mappings,
-			mt->m->gid_mappings_count, c, err);
+		made = own_mapping(c, mt, err);
 	else if (joined < 0)
 		made = userns_for_mapping(l->uid_mappings, l->uid_mappings_count, l->gid_mappings, l->gid_mappings_count, c, err);
 	if (made < 0 && (joined < 0 || mt->m->uid_mappings_count))
@@ -103,8 +108,7 @@ static int open_mapping(struct container *c, const struct step *s, struct error 
 {
 	struct mount *mt = (struct mount *)s->data;
 
-	mt->userns = userns_for_mapping(mt->m->uid_mappings, mt->m->uid_mappings_count, mt->m->gid_mappings,
-		mt->m->gid_mappings_count, c, err);
+	mt->userns = own_mapping(c, mt, err);
 	return mt->userns < 0 ? mt->userns : 0;
 }
 

@@ -7,8 +7,7 @@ import subprocess
 import urllib.request
 
 from containerd import cgroup_file, version
-from ctr import SYSTEMD
-from ctr import IMAGE
+from ctr import IMAGE, SYSTEMD
 from grpc import Grpc, GrpcError
 from shimlib import Skip, gone, wait_until
 from wire import dec, one, sub, text
@@ -192,6 +191,7 @@ def check_cri_update(t):
     k.call("UpdateContainerResources", (1, c), (2, [(1, 100000), (2, 20000), (3, 256), (4, 96 << 20)]))
     assert cgroup_file(pid, "memory", "memory.limit_in_bytes", "memory.max") == str(96 << 20)
     assert cgroup_file(pid, "cpu", "cpu.cfs_quota_us", "cpu.max").split()[0] == "20000"
+
     def stats(part):
         """Of 2, the processor, and 3, the memory: the first figure."""
         return one(sub(sub(sub(k.call("ContainerStats", (1, c)), 1), part), 2), 1)

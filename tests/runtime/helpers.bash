@@ -34,6 +34,7 @@ MANAGER=()
 if [ "${OCI_RT_TEST_MANAGER:-}" = systemd ]; then MANAGER=(--systemd-cgroup); fi
 
 ROOTLESS=
+OWN_CGROUP=
 if [ "$(id -u)" != 0 ]; then
 	ROOTLESS=1
 	# bats itself is in a leaf of it, tests/vm/guest.sh sees to that

@@ -343,7 +343,7 @@ deep"
 	echo payload >"$T/file"
 	mkdir -p "$T/dir" "$BUNDLE/rootfs/etc"
 	echo inside >"$T/dir/entry"
-	ln -s ../run/resolve/stub.conf "$BUNDLE/rootfs/etc/relative"
+	ln -s ../run/resolve/at.conf "$BUNDLE/rootfs/etc/relative"
 	ln -s /deep/er/file "$BUNDLE/rootfs/etc/absolute"
 	ln -s ../../../../../../outside "$BUNDLE/rootfs/etc/up"
 	ln -s chain2 "$BUNDLE/rootfs/etc/chain1"
@@ -351,7 +351,7 @@ deep"
 	ln -s nowhere "$BUNDLE/rootfs/etc/directory"
 	config '.mounts += ([("relative", "absolute", "up", "chain1") | {"destination": ("/etc/" + .), "type": "bind", "source": $f, "options": ["bind"]}]
 		+ [{"destination": "/etc/directory/below", "type": "bind", "source": $d, "options": ["bind"]}])' --arg f "$T/file" --arg d "$T/dir"
-	inside_ok 'cat /run/resolve/stub.conf /deep/er/file /outside /chained /etc/relative; cat /etc/nowhere/below/entry'
+	inside_ok 'cat /run/resolve/at.conf /deep/er/file /outside /chained /etc/relative; cat /etc/nowhere/below/entry'
 	assert_output "payload
 payload
 payload
